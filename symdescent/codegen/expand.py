@@ -1,0 +1,72 @@
+"""Preparing a graph for code: stable heads are written out in primitive operations, products are grouped by loop.
+
+``logsumexp`` becomes ``m + log1p(rest)`` with m the maximum and ``rest`` the sum of the other exponentials relative to
+it, counted so that the largest term is never added and subtracted again; softmax and log_softmax use the same parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from symdescent.graph import REDUCTIONS, Graph, Node, reachable
+
+
+def expand(graph: Graph, roots: Sequence[Node]) -> list[Node]:
+    """Return the roots with every stable head that is no function of the target language written out."""
+    done: dict[Node, Node] = {}
+    parts: dict[Node, tuple[Node, Node]] = {}
+    for node in reachable(roots):
+        args = [done[argument] for argument in node.args]
+        if node.op == "logsumexp" or (node.op == "call" and node.payload == "logsumexp"):
+            parts[node] = _parts(graph, node, args)
+            done[node] = graph.add(parts[node][0], graph.call("log1p", parts[node][1]))
+        elif node.op == "call" and node.payload in ("softmax", "log_softmax"):
+            done[node] = _share(graph, node.payload, args[0], parts[node.args[1]])
+        elif node.op == "call" and node.payload == "others":
+            done[node] = args[0]
+        else:
+            done[node] = graph.rebuild(node, args) if list(node.args) != args else node
+    return [done[root] for root in roots]
+
+
+def _parts(graph: Graph, node: Node, args: list[Node]) -> tuple[Node, Node]:
+    """The maximum m of the terms, and the sum of exp(term - m) over all terms but one largest."""
+    if node.op == "call":
+        terms, largest = args, graph.call("max", *args)
+        total: Callable[[Iterable[Node]], Node] = lambda values: graph.add(*values)  # noqa: E731
+    else:
+        terms, largest = args, graph.reduce("maximum", args[0], node.payload)
+        total = lambda values: graph.reduce("sum", next(iter(values)), node.payload)  # noqa: E731
+    below = [graph.relation("less", term, largest) for term in terms]
+    small = (graph.select(b, graph.call("exp_difference", t, largest), graph.zero) for b, t in zip(below, terms, strict=True))
+    ties = (graph.select(b, graph.zero, graph.one) for b in below)
+    return largest, graph.add(total(small), total(ties), graph.const(-1))
+
+
+def _share(graph: Graph, name: str, z: Node, parts: tuple[Node, Node]) -> Node:
+    largest, rest = parts
+    if name == "log_softmax":
+        return graph.sub(graph.sub(z, largest), graph.call("log1p", rest))
+    return graph.mul(graph.call("exp_difference", z, largest), graph.power(graph.add(graph.one, rest), graph.const(-1)))
+
+
+def group_by_loop(graph: Graph, roots: Sequence[Node], depth: Callable[[Node], int]) -> list[Node]:
+    """Return the roots with products nested so that factors which vary in fewer loops are multiplied first."""
+    done: dict[Node, Node] = {}
+    for node in reachable(roots):
+        args = tuple(done[argument] for argument in node.args)
+        if node.op == "mul":
+            levels: dict[int, list[Node]] = {}
+            if args[0].number not in (None, -1) and node.args[1].op == "mul":
+                args = (args[0], *(done[factor] for factor in node.args[1].args))
+            for factor in args:
+                levels.setdefault(depth(factor), []).append(factor)
+            product: list[Node] = []
+            for level in sorted(levels):
+                product = [graph.group(product), *levels[level]] if len(product) > 1 else [*product, *levels[level]]
+            done[node] = graph.group(product)
+        elif node.op in REDUCTIONS:
+            done[node] = graph.regroup(node, args[0])
+        else:
+            done[node] = graph.rebuild(node, list(args)) if args != node.args else node
+    return [done[root] for root in roots]

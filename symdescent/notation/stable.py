@@ -1,0 +1,197 @@
+"""Stability before differentiation: recognising ``log(1 + exp(z))`` and its relatives while a statement is lowered.
+
+What is recognised becomes a stable head of the graph (`softplus`, `sigmoid`, `logsumexp`, `softmax`, `log_softmax`,
+`expm1`, `log1p`, `xlogx`), with its own derivative rules, so that nothing has to be repaired afterwards. The one idea
+is `logarithm`: a sum of exponentials knows its own logarithm exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from symdescent.differentiate import match_index
+from symdescent.graph import Graph, Node
+
+
+def logarithm(graph: Graph, node: Node) -> Node | None:
+    """Return the logarithm of a positive expression that is made of exponentials, or None."""
+    if node.op == "call":
+        if node.payload == "exp":
+            return node.args[0]
+        if node.payload == "sigmoid":
+            return graph.neg(graph.call("softplus", graph.neg(node.args[0])))
+        if node.payload == "softmax":
+            return log_softmax(graph, node.args[0], node.args[1])
+    if node.op == "sum":
+        inside = logarithm(graph, node.args[0])
+        return None if inside is None else graph.reduce("logsumexp", inside, node.payload)
+    if node.op == "power" and node.args[1].number is not None:
+        inside = logarithm(graph, node.args[0])
+        return None if inside is None else graph.mul(node.args[1], inside)
+    if node.op == "mul":
+        parts = [logarithm(graph, factor) or _log_of_positive(graph, factor) for factor in node.args]
+        exponential = any(logarithm(graph, factor) is not None for factor in node.args)
+        return add(graph, *parts) if exponential and None not in parts else None  # type: ignore[arg-type]
+    if node.op == "add":
+        return _log_of_sum(graph, node)
+    return None
+
+
+def _log_of_positive(graph: Graph, node: Node) -> Node | None:
+    """The logarithm of what is known to be positive without being an exponential."""
+    number = node.number
+    if number is not None and number > 0:
+        return graph.zero if number == 1 else graph.call("log", node)
+    if node.op == "symbol" and getattr(node.payload, "is_positive", False):
+        return graph.call("log", node)
+    if node.op == "power" and node.args[1].number is not None:
+        inside = _log_of_positive(graph, node.args[0])
+        return None if inside is None else graph.mul(node.args[1], inside)
+    return None
+
+
+def _log_of_sum(graph: Graph, node: Node) -> Node | None:
+    parts: list[Node] = []
+    exponential = False
+    for term in node.args:
+        exact = logarithm(graph, term)
+        part = exact if exact is not None else _log_of_positive(graph, term)
+        if part is None:
+            return _log_of_complement(graph, node)
+        exponential = exponential or exact is not None
+        parts.append(part)
+    if not exponential:
+        return None
+    if len(parts) == 2 and graph.zero in parts:
+        return graph.call("softplus", parts[1] if parts[0] is graph.zero else parts[0])
+    return graph.call("logsumexp", *sorted(parts, key=lambda part: part.age))
+
+
+def _log_of_complement(graph: Graph, node: Node) -> Node | None:
+    """log(1 - sigmoid(z)) = -softplus(z)."""
+    if len(node.args) == 2:
+        for one, other in (node.args, node.args[::-1]):
+            number, rest = graph.coefficient(other)
+            if one is graph.one and number == -1 and rest.op == "call" and rest.payload == "sigmoid":
+                return graph.neg(graph.call("softplus", rest.args[0]))
+    return None
+
+
+def log(graph: Graph, argument: Node) -> Node:
+    """log of a node."""
+    exact = logarithm(graph, argument)
+    if exact is not None:
+        return exact
+    if argument.op == "product":  # the logarithm of a likelihood
+        inside = logarithm(graph, argument.args[0])
+        if inside is not None:
+            return graph.reduce("sum", inside, argument.payload)
+    if argument.op == "add" and graph.one in argument.args:
+        rest = graph.add(*(term for term in argument.args if term is not graph.one))
+        return graph.call("log1p", rest)
+    return graph.call("log", argument)
+
+
+def exp(graph: Graph, argument: Node) -> Node:
+    """exp of a node: a softmax or a sigmoid where the argument is its logarithm."""
+    if argument.number == 0:
+        return graph.one
+    number, rest = graph.coefficient(argument)
+    if rest.op == "call" and rest.payload == "softplus" and number < 0:
+        return graph.power(graph.call("sigmoid", graph.neg(rest.args[0])), graph.const(-number))
+    if rest.op == "call" and rest.payload == "log_softmax" and number == 1:
+        return graph.call("softmax", *rest.args)
+    if argument.op == "add":
+        for term in argument.args:
+            number, rest = graph.coefficient(term)
+            if number != -1:
+                continue
+            remaining = graph.add(*(other for other in argument.args if other is not term))
+            if rest.op == "call" and rest.payload == "softplus" and rest.args[0] is remaining:
+                return graph.call("sigmoid", remaining)
+            if rest.op == "logsumexp" or (rest.op == "call" and rest.payload == "logsumexp"):
+                return graph.call("softmax", remaining, rest)
+    return graph.call("exp", argument)
+
+
+def power(graph: Graph, base: Node, exponent: Node) -> Node:
+    """A power; a negative one of a sum of exponentials becomes an exponential itself, square roots are named."""
+    number = exponent.number
+    if number is not None and number < 0 and base.op in ("add", "sum"):
+        inside = logarithm(graph, base)
+        if inside is not None:
+            return exp(graph, graph.mul(exponent, inside))
+    if number is not None and base.op == "call" and base.payload == "exp":
+        return exp(graph, graph.mul(exponent, base.args[0]))
+    if isinstance(number, Fraction) and abs(number) == Fraction(1, 2):
+        root = graph.call("sqrt", base)
+        return root if number > 0 else graph.power(root, graph.const(-1))
+    return graph.power(base, exponent)
+
+
+def mul(graph: Graph, factors: Sequence[Node]) -> Node:
+    """A product: exponentials are merged, also into a sigmoid or softmax among the factors; ``x log x`` is named."""
+    raw = [factor for factor in factors if factor.op == "call" and factor.payload == "exp"]
+    rest = [factor for factor in factors if factor not in raw]
+    if raw:
+        merged = exp(graph, add(graph, *(factor.args[0] for factor in raw)))
+        for factor in rest:
+            base, times = (factor.args[0], factor.args[1].number) if factor.op == "power" else (factor, 1)
+            if merged.op == "call" and merged.payload == "exp" and isinstance(times, int) and times > 0:
+                joined = _join(graph, merged.args[0], base)
+                if joined is not None:
+                    rest = [other for other in rest if other is not factor]
+                    rest.append(graph.power(base, graph.const(times - 1)))
+                    merged = joined
+        rest.append(merged)
+    for factor in rest:
+        if factor.op == "call" and factor.payload == "log" and factor.args[0] in rest:
+            others = [other for other in rest if other not in (factor, factor.args[0])]
+            return graph.mul(*others, graph.call("xlogx", factor.args[0]))
+    return graph.mul(*rest)
+
+
+def _join(graph: Graph, exponent: Node, base: Node) -> Node | None:
+    """exp(e) times a sigmoid or softmax, where that is one again."""
+    if base.op != "call" or base.payload not in ("sigmoid", "softmax"):
+        return None
+    inside = graph.sub(*base.args) if base.payload == "softmax" else logarithm(graph, base)
+    assert inside is not None
+    parts = [part for node in (exponent, inside) for part in (node.args if node.op == "add" else (node,))]
+    joined = exp(graph, add(graph, *parts))
+    return joined if joined.op == "call" and joined.payload in ("sigmoid", "softmax") else None
+
+
+def add(graph: Graph, *terms: Node) -> Node:
+    """A sum: ``exp(z) - 1`` and ``z - logsumexp(...)`` (where z is among the summed) are named."""
+    terms = tuple(terms)
+    for term in terms:
+        number, rest = graph.coefficient(term)
+        if rest.op == "call" and rest.payload == "exp":
+            opposite = graph.const(-number)
+            if opposite in terms:
+                others = [other for other in terms if other is not term and other is not opposite]
+                return add(graph, graph.mul(graph.const(number), graph.call("expm1", rest.args[0])), *others)
+        if rest.op == "logsumexp" or (rest.op == "call" and rest.payload == "logsumexp"):
+            for other in terms:
+                factor, z = graph.coefficient(other)
+                if other is not term and factor == -number and is_entry(graph, z, rest):
+                    others = [o for o in terms if o is not term and o is not other]
+                    named = graph.mul(graph.const(factor), graph.call("log_softmax", z, rest))
+                    return add(graph, named, *others)
+    return graph.add(*terms)
+
+
+def log_softmax(graph: Graph, z: Node, total: Node) -> Node:
+    """z - L, named where z is one of the summed."""
+    return graph.call("log_softmax", z, total) if is_entry(graph, z, total) else graph.sub(z, total)
+
+
+def is_entry(graph: Graph, z: Node, total: Node) -> bool:
+    """Whether z is one of the terms whose exponentials a logsumexp sums."""
+    if total.op == "call":
+        return z in total.args
+    return match_index(graph, total.args[0], z, total.payload) is not None
+
+
