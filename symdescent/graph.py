@@ -63,6 +63,11 @@ class Graph:
         self.zero, self.one = self.const(0), self.const(1)
         self.true, self.false = self._intern("const", (), True), self._intern("const", (), False)
 
+    @property
+    def size(self) -> int:
+        """How many nodes were ever made."""
+        return len(self._interned)
+
     def _intern(self, op: str, args: tuple[Node, ...], payload: Any = None, *, minus: frozenset[Index] = frozenset(),
                 plus: frozenset[Index] = frozenset()) -> Node:  # fmt: skip
         key = (op, args, type(payload), payload)

@@ -21,7 +21,7 @@ from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.matrices.expressions.matexpr import MatrixExpr
 from sympy.matrices.expressions.special import OneMatrix
 
-from symdescent.elementary import logsumexp, softplus
+from symdescent.elementary import logsumexp, softmax, softplus
 from symdescent.errors import StatementError
 
 __all__ = ["absolute", "cross_entropy", "hinge", "huber", "l1", "l2", "logistic", "squared", "squared_margin"]
@@ -65,8 +65,8 @@ def absolute(target: Any, prediction: Any, *, reduction: str = "mean") -> Any:
 def huber(target: Any, prediction: Any, delta: Any = 1, *, reduction: str = "mean") -> Any:
     r"""Huber's loss: a square near zero, and a straight line from ``delta`` on.
 
-    .. math:: \tfrac12 r^2 \text{ where } |r| \le \delta, \quad \delta\left(|r| - \tfrac12 \delta\right) \text{ elsewhere},
-        \qquad r = t - p
+    .. math:: \tfrac12 r^2 \text{ where } |r| \le \delta, \quad \delta\left(|r| - \tfrac12 \delta\right)
+        \text{ elsewhere}, \qquad r = t - p
 
     Shapes and errors are those of `squared`; ``delta`` must be positive, in the unit of the target.
     Source: Huber, *Robust estimation of a location parameter*, 1964.
@@ -76,7 +76,7 @@ def huber(target: Any, prediction: Any, delta: Any = 1, *, reduction: str = "mea
     """
     delta = _operand("huber", "delta", delta)
     if _is_matrix(delta) or delta.is_positive is False or delta in (sp.nan, sp.oo):
-        raise StatementError(f"huber: delta = {delta} is not a positive number: it is where the square turns into a line")
+        raise StatementError(f"huber: delta = {delta} is not positive: it is where the square turns into a line")
 
     def loss(residual: Any) -> Any:
         size = sp.Abs(residual)
@@ -147,11 +147,12 @@ def cross_entropy(logits: Any, target: Any, classes: Any = None, *, reduction: s
     * an n×K matrix whose rows are samples, with an n×K matrix of probabilities or n classes.
 
     Classes of lists and matrices count from 0. Raises `StatementError` where shapes differ, a class is out of range,
-    or ``classes`` is needed. Source: Bridle, *Probabilistic interpretation of feedforward classification networks*, 1990.
+    or ``classes`` is needed. Source: Bridle, *Probabilistic interpretation of feedforward classification network
+    outputs*, 1990.
 
     >>> a, b = sp.symbols("a b")
     >>> cross_entropy([a, b], 1)
-    -b + logsumexp(a, b)
+    -log(softmax(b, a))
     >>> i, k, K = sp.symbols("i k K", integer=True)
     >>> Z, c = sp.IndexedBase("Z"), sp.IndexedBase("c")
     >>> cross_entropy(Z[i, k], c[i], (k, 0, K - 1))
@@ -249,43 +250,46 @@ def _indexed_cross_entropy(z: Any, t: Any, classes: Any) -> Any:
 
 def _written_out_cross_entropy(z: tuple[Any, ...], t: Any) -> Any:
     """The cross-entropy of one sample, whose logits are given one by one."""
-    total = logsumexp(*z)
+    costs = [-sp.log(probability) for probability in softmax(z)]
     if _is_matrix(t):
         if 1 not in t.shape or t.shape[0] * t.shape[1] != len(z):
-            raise StatementError(f"cross_entropy: the logits are {len(z)}, the target is {_shape(t)}")
-        return sp.Add(*(y * (total - entry) for y, entry in zip(t.as_explicit(), z, strict=True)))
+            raise _no_target(f"{len(z)} logits", t, f"a class, or {len(z)} probabilities")
+        return sp.Add(*(y * cost for y, cost in zip(t.as_explicit(), costs, strict=True)))
     t = _class(t, sp.S.Zero, sp.Integer(len(z) - 1))
     if t.is_Integer:
-        return total - z[int(t)]
+        return costs[int(t)]
     # no default: a class out of range must give NaN, not the last class
-    return sp.Piecewise(*((total - entry, sp.Eq(t, place)) for place, entry in enumerate(z)))
+    return sp.Piecewise(*((cost, sp.Eq(t, place)) for place, cost in enumerate(costs)))
 
 
 def _explicit_targets(z: Any, t: Any) -> list[Any]:
     """The target of each row of logits that are written out: a class, or a row of probabilities."""
-    if _is_matrix(t) and tuple(t.shape) in ((z.rows, 1), (z.rows, z.cols)):
-        t = t.as_explicit()
-        return [t.row(r) if t.cols > 1 else t[r, 0] for r in range(z.rows)]
-    raise _mismatch("cross_entropy", "logits", z, "target", t)
+    if not _is_matrix(t) or tuple(t.shape) not in ((z.rows, 1), (z.rows, z.cols)):
+        raise _no_target(f"{_shape(z)} logits", t, f"{z.rows} classes, or {_shape(z)} probabilities")
+    t = t.as_explicit()
+    return [t.row(r) if t.cols > 1 else t[r, 0] for r in range(z.rows)]
 
 
 def _matrix_cross_entropy(z: Any, t: Any) -> Any:
     """The sum over the samples: the rows of a matrix, or the whole of a column."""
     rows, columns = z.shape
-    total = logsumexp(z)
+    probabilities = softmax(z)
     if _is_matrix(t) and _same_shape(z, t):
-        spread = OneMatrix(rows, 1) * total if columns == 1 else total * OneMatrix(1, columns)
-        return -sp.Trace(t.T * (z - spread))
+        return -sp.Trace(t.T * _applied(sp.log, probabilities))
     if columns == 1 and not _is_matrix(t):
-        return sp.Trace(total) - z[_class(t, sp.S.Zero, rows - 1), 0]
+        return -sp.log(probabilities[_class(t, sp.S.Zero, rows - 1), 0])
     if rows == 1 and not _is_matrix(t):
         t = sp.ImmutableMatrix([t])
-    if not _is_matrix(t) or columns == 1 or not _same_shape(t, total):
-        raise _mismatch("cross_entropy", "logits", z, "target", t)
+    if columns == 1 or not _is_matrix(t) or t.shape[1] != 1 or sp.expand(t.shape[0] - rows) != 0:
+        wanted = "a class" if columns == 1 else f"{rows} classes in a column"
+        raise _no_target(f"{_shape(z)} logits", t, f"{wanted}, or {_shape(z)} probabilities")
     if _is_explicit(t):
-        return sp.Add(*(total[r, 0] - z[r, _class(t[r, 0], sp.S.Zero, columns - 1)] for r in range(t.rows)))
-    # row by row, not as a difference of two sums: small losses would be lost to cancellation
-    return sp.Sum(total[_I, 0] - z[_I, t[_I, 0]], (_I, 0, rows - 1))
+        return -sp.Add(*(sp.log(probabilities[r, _class(t[r, 0], sp.S.Zero, columns - 1)]) for r in range(t.rows)))
+    return -sp.Sum(sp.log(probabilities[_I, t[_I, 0]]), (_I, 0, rows - 1))
+
+
+def _no_target(logits: str, t: Any, wanted: str) -> StatementError:
+    return StatementError(f"cross_entropy: {logits} do not go with a target that is {_shape(t)}: give {wanted}")
 
 
 def _class(c: Any, first: Any, last: Any) -> Any:
@@ -337,21 +341,28 @@ def _margin(name: str, label: Any, score: Any) -> Any:
             raise StatementError(f"{name}: the label {value} is not 1 or -1: relabel 0/1 classes as 2*label - 1")
     if not _is_matrix(y):
         return y * f
-    return sp.ImmutableMatrix(y.multiply_elementwise(f)) if _is_explicit(y) and _is_explicit(f) else sp.HadamardProduct(y, f)
+    if _is_explicit(y) and _is_explicit(f):
+        return sp.ImmutableMatrix(y.multiply_elementwise(f))
+    return sp.HadamardProduct(y, f)
 
 
 def _pair(name: str, first: str, left: Any, second: str, right: Any) -> tuple[Any, Any]:
     """Two operands of one shape."""
     a, b = _operand(name, first, left), _operand(name, second, right)
     if _is_matrix(a) != _is_matrix(b) or (_is_matrix(a) and not _same_shape(a, b)):
-        raise _mismatch(name, first, a, second, b)
+        raise StatementError(
+            f"{name}: the {first} is {_shape(a)}, the {second} is {_shape(b)}: "
+            "give two scalars, or two matrices of one shape"
+        )
     return a, b
 
 
 def _operand(name: str, role: str, value: Any) -> Any:
     """What was stated, as a scalar or a matrix; lists become explicit matrices, and 1x1 matrices scalars."""
     if isinstance(value, sp.IndexedBase):
-        raise StatementError(f"{name}: the {role} {value} is an array without its indices: write {value}[i], in a Sum over i")
+        raise StatementError(
+            f"{name}: the {role} {value} is an array without its indices: write {value}[i], in a Sum over i"
+        )
     if isinstance(value, (Sequence, sp.Tuple)) and not isinstance(value, str):
         if not value:
             raise StatementError(f"{name}: the {role} is an empty list")
@@ -391,12 +402,6 @@ def _shape(value: Any) -> str:
     return f"{value.shape[0]}x{value.shape[1]}" if _is_matrix(value) else "a scalar"
 
 
-def _mismatch(name: str, first: str, a: Any, second: str, b: Any) -> StatementError:
-    return StatementError(
-        f"{name}: the {first} is {_shape(a)}, the {second} is {_shape(b)}: both must be scalars, or matrices of matching shape"
-    )
-
-
 # -- reductions -------------------------------------------------------------------------------------------------------
 
 
@@ -420,6 +425,10 @@ def _summed(of_entry: Callable[[Any], Any], value: Any) -> Any:
     rows, columns = value.shape
     if of_entry is _square:
         return sp.Trace(value * value.T if rows == 1 else value.T * value)
-    entries = value.applyfunc(sp.Lambda(_U, of_entry(_U)))
+    entries = _applied(of_entry, value)
     left = entries if rows == 1 else OneMatrix(1, rows) * entries
     return sp.Trace(left if columns == 1 else left * OneMatrix(columns, 1))
+
+
+def _applied(of_entry: Callable[[Any], Any], matrix: Any) -> Any:
+    return matrix.applyfunc(sp.Lambda(_U, of_entry(_U)))

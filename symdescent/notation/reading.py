@@ -54,7 +54,7 @@ class Reader:
         if node.op == "const":
             return sp.true if node is self.graph.true else sp.false if node is self.graph.false else sympy_number(node.payload)
         if node.op == "symbol":
-            return node.payload
+            return self.arrays.get(node.payload, node.payload)
         if node.op == "index":
             return environment[node.payload]
         if node.op == "load":

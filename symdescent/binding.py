@@ -1,0 +1,394 @@
+"""Binding values to a statement: from what the user gives to checked arrays, scalars and extents.
+
+Every shape is checked against every use before a kernel runs: an index that would leave its array is refused here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from symdescent.errors import DataError
+from symdescent.graph import REDUCTIONS, Index, Node, reachable
+from symdescent.statement import ARRAYS, Statement, name_of
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Checked values: scalars and arrays by symbol, extents as integers."""
+
+    parameters: dict[Any, Any]
+    data: dict[Any, Any]
+    extents: dict[sp.Symbol, int]
+
+
+@dataclass(slots=True)
+class Binder:
+    """Checks values against one statement; what the checks need of the graph is collected once."""
+
+    statement: Statement
+    loads: list[Node] = field(init=False)
+    ranges: list[Index] = field(init=False)
+
+    def __post_init__(self) -> None:
+        nodes = list(reachable([self.statement.root]))
+        self.loads = [node for node in nodes if node.op == "load"]
+        self.ranges = list({node.payload: None for node in nodes if node.op in REDUCTIONS})
+
+    def bind(self, params: Any, data: Any = None) -> Bound:
+        """Return checked values for all parameters, data and extents, or raise `DataError`."""
+        statement = self.statement
+        given = as_mapping(params, statement.parameters, "parameters")
+        parameters = {thing: self._value(thing, given, "parameter") for thing in statement.parameters}
+        data = {} if data is None else as_mapping(data, (), "data")
+        wanted = (*statement.samples, *(thing for thing in statement.constants if thing not in statement.extents))
+        values = {thing: self._value(thing, data, "data") for thing in wanted}
+        extents = self._extents({**parameters, **values}, data)
+        self._check_ranges({**parameters, **values}, extents)
+        return Bound(parameters, values, extents)
+
+    def parameter_shapes(self, data: Any) -> dict[Any, tuple[int, ...]]:
+        """The shapes of the parameters as the data determine them, or `DataError` where they do not."""
+        statement = self.statement
+        data = {} if data is None else as_mapping(data, (), "data")
+        wanted = (*statement.samples, *(thing for thing in statement.constants if thing not in statement.extents))
+        values = {thing: self._value(thing, data, "data") for thing in wanted}
+        known = self._extents(values, data, partial=True)
+        shapes: dict[Any, tuple[int, ...]] = {}
+        for parameter in statement.parameters:
+            lengths = [sp.sympify(length).xreplace(known) for length in statement.shape(parameter) or (sp.nan,) * self.rank(parameter)]
+            if not all(length.is_Integer for length in lengths):
+                raise DataError(f"the shape of {name_of(parameter)} cannot be read off the data: give start={{{name_of(parameter)!r}: …}}")
+            shapes[parameter] = tuple(map(int, lengths))
+        return shapes
+
+    # -- single values --------------------------------------------------------------------------------------------
+
+    def _value(self, thing: Any, given: Mapping[Any, Any], role: str) -> Any:
+        found = look_up(thing, given)
+        if found is None:
+            missing = "data=" if role == "data" else "the parameter values"
+            names = ", ".join(str(key) for key in given) or "nothing"
+            raise DataError(f"{name_of(thing)} has no value: give {{{name_of(thing)!r}: …}} in {missing} (got {names})")
+        rank = self.rank(thing)
+        if rank == 0:
+            return as_scalar(thing, found)
+        array = as_array(thing, found, integral=thing in self.statement.lowering.index_arrays)
+        if isinstance(thing, sp.MatrixSymbol) and array.ndim != rank and 1 in map(_unit, thing.shape):
+            array = self._reshaped(thing, array, rank)
+        if array.ndim != rank:
+            raise DataError(f"{name_of(thing)} has shape {array.shape}, but the loss uses it with {_count(rank, 'index', 'indices')}")
+        if role == "parameter":
+            return np.ascontiguousarray(array, dtype=np.float64)
+        return array
+
+    def rank(self, thing: Any) -> int:
+        """How many axes the values of a symbol have."""
+        if not isinstance(thing, ARRAYS) and thing not in self.statement.samples:
+            return 0
+        rank = self.statement.lowering.ranks.get(thing)
+        if rank is None:
+            rank = len(self.statement.shape(thing) or ())
+        return rank + (thing in self.statement.samples)
+
+    def _reshaped(self, thing: Any, array: Any, rank: int) -> Any:
+        """A column vector may come as (n,) or (n, 1), a row as (n,) or (1, n)."""
+        if array.ndim == 2 and rank == 1 and array.shape[1] == 1:
+            return array[:, 0]
+        if array.ndim == 1 and rank == 2 and thing not in self.statement.samples:
+            return array[:, None] if _unit(thing.shape[1]) == 1 else array[None, :]
+        return array
+
+    # -- extents --------------------------------------------------------------------------------------------------
+
+    def _extents(self, values: Mapping[Any, Any], data: Mapping[Any, Any], partial: bool = False) -> dict[sp.Symbol, int]:
+        """Solve the extents from the shapes of the arrays."""
+        statement = self.statement
+        unknown = set(statement.extents) | ({statement.sample_count} if statement.sample_count else set())
+        known: dict[sp.Symbol, int] = {}
+        origin: dict[sp.Symbol, str] = {}
+        for symbol in unknown:
+            found = look_up(symbol, data)
+            if found is not None:
+                number = as_scalar(symbol, found)
+                if number != int(number):
+                    raise DataError(f"{symbol} is a count, but was given as {number}")
+                known[symbol], origin[symbol] = int(number), f"{symbol} = {int(number)} was given"
+        equations = list(self._shape_equations(values))
+        while True:
+            progress = False
+            for expression, length, said in equations:
+                free = expression.free_symbols - set(known)
+                if len(free) == 1:
+                    (symbol,) = free
+                    solution = _solve_linear(expression.xreplace(known), symbol, length)
+                    if solution is not None:
+                        known[symbol], origin[symbol], progress = solution, said, True
+            if not progress:
+                if unknown <= set(known):
+                    break
+                inferred = list(self._inferred_equations(values, known))
+                if not inferred or inferred[0] in equations:
+                    break
+                equations.append(inferred[0])
+        missing = sorted(map(name_of, unknown - set(known)))
+        if missing and not partial:
+            raise DataError(
+                f"the value of {', '.join(missing)} cannot be read off the shape of any array: give it in data=, or "
+                "declare the arrays' shapes, as in IndexedBase('x', shape=(n,))"
+            )
+        self._check_equations(equations, known, origin)
+        for symbol, number in known.items():
+            if number < 0 or (number == 0 and symbol == statement.sample_count):
+                raise DataError(f"{symbol} = {number}: there are no samples" if number == 0 else f"{symbol} = {number} is no length")
+        return known
+
+    def _shape_equations(self, values: Mapping[Any, Any]) -> Iterable[tuple[sp.Expr, int, str]]:
+        for thing, value in values.items():
+            shape = self.statement.shape(thing) if self.rank(thing) else ()
+            if thing in self.statement.samples and shape is None:
+                shape = (self.statement.sample_count,)
+            for axis, (expression, length) in enumerate(zip(shape or (), np.shape(value), strict=False)):
+                yield sp.sympify(expression), length, f"{name_of(thing)} has {_axis(length, axis, np.ndim(value))}"
+
+    def _inferred_equations(self, values: Mapping[Any, Any], known: Mapping[sp.Symbol, int]) -> Iterable[tuple[sp.Expr, int, str]]:
+        """Arrays of undeclared shape: the largest index that a sum reaches is taken for the last entry."""
+        reader = self.statement.reader()
+        for load in self.loads:
+            if self.statement.shape(load.payload) is not None or load.payload not in values:
+                continue
+            for axis, place in enumerate(load.args):
+                if len(place.indices) != 1:
+                    continue
+                (index,) = place.indices
+                dummy = sp.Dummy(integer=True)
+                written = sp.expand(reader.expression(place, {index: dummy}))
+                if written.coeff(dummy, 1) != 1 or dummy in (written - dummy).free_symbols:
+                    continue
+                length = np.shape(values[load.payload])[axis]
+                reached = written.xreplace({dummy: reader.expression(index.extent) - 1}) + 1
+                if reached.free_symbols - set(known):
+                    yield sp.expand(reached), length, f"{name_of(load.payload)} has {_axis(length, axis, len(load.args))}"
+
+    def _check_equations(self, equations: Iterable[tuple[sp.Expr, int, str]], known: Mapping[sp.Symbol, int],
+                         origin: Mapping[sp.Symbol, str]) -> None:  # fmt: skip
+        for expression, length, said in equations:
+            expected = expression.xreplace(dict(known))
+            if expected != length:
+                because = "; ".join(origin[s] for s in sorted(expression.free_symbols, key=name_of) if origin.get(s) not in (None, said))
+                raise DataError(f"{said}, but {expression} = {expected} was expected" + (f" ({because})" if because else ""))
+
+    # -- ranges ---------------------------------------------------------------------------------------------------
+
+    def _check_ranges(self, values: Mapping[Any, Any], extents: Mapping[sp.Symbol, int]) -> None:
+        """Refuse every load whose index can leave its array."""
+        for load in self.loads:
+            shape = np.shape(values[load.payload])
+            for axis, place in enumerate(load.args):
+                reached = self._reach(place, values, extents)
+                if reached is None:
+                    continue
+                low, high = reached
+                if low < 0 or high >= shape[axis]:
+                    first = self.statement.first_index if isinstance(load.payload, sp.IndexedBase) else 0
+                    worst = low if low < 0 else high
+                    hint = ""
+                    if self.statement.first_index == 0 and low >= 0 and high == shape[axis]:
+                        hint = "; for sums from 1 to n, state the loss with first_index=1"
+                    raise DataError(
+                        f"the index of {name_of(load.payload)} on axis {axis} reaches {worst + first}, but that axis runs from "
+                        f"{first} to {shape[axis] - 1 + first}{hint}"
+                    )
+
+    def _reach(self, place: Node, values: Mapping[Any, Any], extents: Mapping[sp.Symbol, int]) -> tuple[int, int] | None:
+        """The least and the largest value of an array position; None where no loop runs."""
+        if any(index.extent.indices for index in place.indices):
+            return _enumerate(place, values, extents)
+        try:
+            return _interval(place, values, extents)
+        except _Empty:
+            return None
+
+
+class _Empty(Exception):
+    """A loop without a pass."""
+
+
+def _interval(node: Node, values: Mapping[Any, Any], extents: Mapping[sp.Symbol, int]) -> tuple[int, int]:
+    """Interval arithmetic; exact for positions that are linear in independent indices."""
+    if node.op == "const":
+        return int(node.payload), int(node.payload)
+    if node.op == "symbol":
+        return extents[node.payload], extents[node.payload]
+    if node.op == "index":
+        extent = _interval(node.payload.extent, values, extents)[1]
+        if extent <= 0:
+            raise _Empty
+        return 0, extent - 1
+    if node.op == "load":
+        for place in node.args:
+            _interval(place, values, extents)
+        array = values[node.payload]
+        if array.size == 0:
+            raise _Empty
+        return int(array.min()), int(array.max())
+    parts = [_interval(argument, values, extents) for argument in node.args]
+    if node.op == "add":
+        return sum(low for low, _ in parts), sum(high for _, high in parts)
+    if node.op in ("mul", "power"):
+        result = parts[0]
+        for low, high in parts[1:]:
+            ends = [a * b if node.op == "mul" else a**b for a in result for b in (low, high)]
+            result = min(ends), max(ends)
+        return result
+    if node.payload in ("max", "min"):
+        choose = max if node.payload == "max" else min
+        return choose(low for low, _ in parts), choose(high for _, high in parts)
+    if node.payload == "Mod":
+        return 0, parts[1][1] - 1
+    return parts[0]
+
+
+def _enumerate(place: Node, values: Mapping[Any, Any], extents: Mapping[sp.Symbol, int]) -> tuple[int, int] | None:
+    """The exact range where the range of an index depends on another: all cases are tried."""
+    columns: dict[Index, Any] = {}
+    for index in sorted(place.indices, key=lambda index: len(index.support)):
+        count = int(len(next(iter(columns.values())))) if columns else 1
+        lengths = np.broadcast_to(np.maximum(_evaluate(index.extent, columns, values, extents), 0), (count,)).astype(np.int64)
+        if lengths.sum() > 50_000_000:
+            raise DataError("the nested sums have too many terms (over 5e7) for their array positions to be checked beforehand")
+        columns = {other: np.repeat(column, lengths) for other, column in columns.items()}
+        starts = np.cumsum(lengths) - lengths
+        columns[index] = np.arange(lengths.sum()) - np.repeat(starts, lengths)
+    reached = np.asarray(_evaluate(place, columns, values, extents))
+    return (int(reached.min()), int(reached.max())) if reached.size else None
+
+
+def _evaluate(node: Node, columns: Mapping[Index, Any], values: Mapping[Any, Any], extents: Mapping[sp.Symbol, int]) -> Any:
+    if node.op == "const":
+        return node.payload
+    if node.op == "symbol":
+        return extents[node.payload]
+    if node.op == "index":
+        return columns[node.payload]
+    args = [_evaluate(argument, columns, values, extents) for argument in node.args]
+    if node.op == "load":
+        return values[node.payload][tuple(args)]
+    if node.op == "add":
+        return sum(args[1:], args[0])
+    if node.op == "mul":
+        result = args[0]
+        for factor in args[1:]:
+            result = result * factor
+        return result
+    if node.op == "power":
+        return args[0] ** args[1]
+    return {"max": np.maximum, "min": np.minimum, "Mod": np.mod}.get(node.payload, lambda x: x)(*args)
+
+
+# -- conversions ------------------------------------------------------------------------------------------------------
+
+
+def as_mapping(given: Any, single: tuple[Any, ...], what: str) -> Mapping[Any, Any]:
+    """A mapping as it is, or the bare value of a single parameter."""
+    if hasattr(given, "keys") and hasattr(given, "__getitem__"):
+        return given  # type: ignore[no-any-return]
+    if len(single) == 1:
+        return {single[0]: given}
+    names = ", ".join(f"{name_of(thing)!r}: …" for thing in single) or "'x': …"
+    raise DataError(f"the {what} are to be given by name, as {{{names}}}, not as {type(given).__name__}")
+
+
+def look_up(thing: Any, given: Mapping[Any, Any]) -> Any:
+    """The value of a symbol, under itself or its name."""
+    keys = list(given.keys())
+    for key in keys:
+        if isinstance(key, str):
+            if key == name_of(thing):
+                return given[key]
+        elif key is thing or (type(key) is type(thing) and (key == thing or name_of(key) == name_of(thing))):
+            return given[key]
+    return None
+
+
+def as_scalar(thing: Any, value: Any) -> float:
+    """A real number."""
+    try:
+        array = np.asarray(value)
+        if array.ndim == 0 or (array.ndim == 1 and array.size == 1 and not isinstance(value, (list, tuple))):
+            if array.dtype.kind == "c":
+                raise DataError(f"{name_of(thing)} = {value} is complex: losses are real")
+            return float(array.reshape(-1)[0])
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name_of(thing)} = {str(value)[:40]!r} is not a number") from error
+    raise DataError(f"{name_of(thing)} is a scalar, but was given an array of shape {np.shape(value)}")
+
+
+def as_array(thing: Any, value: Any, integral: bool = False) -> Any:
+    """An array that compiled code can read: float32 and float64 as they are, without a copy; integers too."""
+    name = name_of(thing)
+    if isinstance(value, np.ma.MaskedArray):
+        if np.ma.is_masked(value):
+            raise DataError(f"{name} has masked entries: fill or drop them first")
+        value = value.data
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise DataError(f"{name} is no rectangular array: {error}") from error
+    if array.dtype.kind == "O":
+        try:
+            array = array.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"{name} has entries that are not numbers (dtype object): {error}") from error
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"{name} has dtype {array.dtype}: real numbers are needed")
+    if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
+        array = array.astype(np.float64)
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    if integral and array.dtype.kind != "i":
+        whole = array.astype(np.int64)
+        if not np.array_equal(whole, array):
+            raise DataError(f"{name} is used as an index, but holds values that are not whole numbers")
+        array = whole
+    return array
+
+
+def explain_non_finite(values: Mapping[Any, Any]) -> None:
+    """Raise `DataError` if a NaN or an infinity among the data explains a result that is not finite."""
+    for thing, value in values.items():
+        array = np.asarray(value)
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0]) if array.ndim else ()
+            where = f" at {place if len(place) > 1 else place[0]}" if place else ""
+            raise DataError(f"{name_of(thing)} contains {array[place]}{where}: remove or replace such entries")
+
+
+def _unit(length: Any) -> int | None:
+    return 1 if length == 1 else None
+
+
+def _count(number: int, singular: str, plural: str) -> str:
+    return f"{number} {singular if number == 1 else plural}"
+
+
+def _axis(length: int, axis: int, rank: int) -> str:
+    if rank == 1:
+        return _count(length, "entry", "entries")
+    if rank == 2:
+        return _count(length, *(("row", "rows") if axis == 0 else ("column", "columns")))
+    return f"{length} along axis {axis}"
+
+
+def _solve_linear(expression: sp.Expr, symbol: sp.Symbol, length: int) -> int | None:
+    expression = sp.expand(expression)
+    slope = expression.coeff(symbol, 1)
+    rest = expression - slope * symbol
+    if slope.is_number and slope != 0 and rest.is_number:
+        solution = (length - rest) / slope
+        return int(solution) if solution == int(solution) else None
+    return None

@@ -1,0 +1,200 @@
+"""The source of a loss's kernels: value, value and gradient, Hessian-vector product, as one readable Python module."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sympy as sp
+
+from symdescent.codegen.loops import LoopPrinter
+from symdescent.codegen.names import Names, is_plain
+from symdescent.codegen.schedule import schedule
+from symdescent.differentiate import Scatter, forward
+from symdescent.elementary import scalar
+from symdescent.graph import Index, Node
+from symdescent.notation.reading import Reader
+from symdescent.statement import ARRAYS, Statement, name_of
+
+HEADER = '''import math
+
+import numpy as np
+from numba import njit
+
+# `exact` keeps every rounding; `fast` may reorder sums and fuse products, but NaN and infinity keep their meaning.
+exact = njit(cache=True, error_model="numpy", nogil=True)
+fast = njit(cache=True, error_model="numpy", nogil=True, fastmath={"contract", "reassoc", "nsz"})
+'''
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """The direction of a derivative along one parameter: an array or scalar of the parameter's shape."""
+
+    parameter: Any
+
+    @property
+    def name(self) -> str:
+        """A readable name for generated code."""
+        return f"d_{name_of(self.parameter)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The arguments of a kernel in their order, and the identifiers that they have in its source."""
+
+    parameters: tuple[Any, ...]
+    directions: tuple[Direction, ...]
+    data: tuple[Any, ...]
+    extents: tuple[sp.Symbol, ...]
+    outputs: tuple[Any, ...]
+    names: Mapping[Any, str]
+    gradients: Mapping[Any, str]
+
+    def text(self) -> str:
+        """The list of arguments."""
+        inputs = [self.names[thing] for thing in (*self.parameters, *self.directions, *self.data, *self.extents)]
+        return ", ".join([*inputs, *(self.gradients[parameter] for parameter in self.outputs)])
+
+
+class KernelWriter:
+    """Writes the kernels of one statement."""
+
+    def __init__(self, statement: Statement) -> None:
+        self.statement = statement
+        self.extents = tuple(sorted(statement.extents | ({statement.sample_count} if statement.sample_count else set()), key=name_of))
+        self.data = tuple(sorted({*statement.samples, *(c for c in statement.constants if c not in statement.extents)}, key=name_of))
+        self.helpers: set[str] = set()
+
+    def signature(self, names: Names, directions: Sequence[Direction] = (), outputs: bool = True) -> Signature:
+        """Give the arguments their identifiers."""
+        parameters = self.statement.parameters
+        known: dict[Any, str] = {}
+        for thing, fallback in ((*((p, "p") for p in parameters), *((d, "direction") for d in directions),
+                                 *((d, "d") for d in self.data), *((e, "extent") for e in self.extents))):  # fmt: skip
+            known[thing] = names.of(thing, fallback)
+        gradients = {p: names.fresh(f"g_{known[p]}", "g") for p in parameters}
+        arrays = tuple(p for p in parameters if isinstance(p, ARRAYS)) if outputs else ()
+        return Signature(parameters, tuple(directions), self.data, self.extents, arrays, known, gradients)
+
+    def printer(self, names: Names, signature: Signature, values: Sequence[Node], scatters: Sequence[Scatter]) -> LoopPrinter:
+        """A loop printer for the schedule of some values and gradient contributions."""
+        statement = self.statement
+        plan = schedule(statement.graph, values, scatters)
+        shown = {index: name_of(dummy) for index, (dummy, _) in statement.lowering.display.items() if not isinstance(dummy, sp.Dummy)}
+        printer = LoopPrinter(
+            statement.graph, plan, names, shown, signature.gradients, frozenset(self.extents),
+            frozenset(self.data), frozenset(statement.lowering.index_arrays),
+        )  # fmt: skip
+        printer.comment = _Commentator(statement, printer)
+        return printer
+
+    def function(self, name: str, description: str, values: Sequence[Node], scatters: Sequence[Scatter] = (),
+                 directions: Sequence[Direction] = ()) -> str:  # fmt: skip
+        """The source of one kernel: it fills the gradient arrays and returns the values and scalar derivatives."""
+        names = Names()
+        signature = self.signature(names, directions, outputs=bool(scatters))
+        printer = self.printer(names, signature, values, scatters)
+        body = printer.lines()
+        start = []
+        results = [printer.result(value) for value in printer.plan.values]
+        if scatters:
+            for parameter in self.statement.parameters:
+                gradient = signature.gradients[parameter]
+                start.append(f"{gradient}[:] = 0.0" if isinstance(parameter, ARRAYS) else f"{gradient} = 0.0")
+                if not isinstance(parameter, ARRAYS):
+                    results.append(gradient)
+        self.helpers |= printer.helpers
+        lines = [f'"""{description}"""', *printer.allocations, *start, *body, f"return {', '.join(results)}" if results else "return"]
+        return f"@fast\ndef {name}({signature.text()}):\n" + "".join(f"    {line}\n" for line in lines)
+
+    def value_and_gradient(self) -> str:
+        """The module with the kernels `value` and `value_and_gradient`."""
+        scatters = self.statement.scatters()
+        functions = [
+            self.function("value", "The loss.", [self.statement.root]),
+            self.function("value_and_gradient", "The loss and its gradient, in one pass.", [self.statement.root], scatters),
+        ]
+        return self.module("Value and gradient of a loss.", functions)
+
+    def hessian_vector_product(self) -> str:
+        """The module with the kernel `hessian_vector_product`: the derivative of the gradient along a direction."""
+        graph = self.statement.graph
+        scatters = self.statement.scatters(exact_products=True)
+        directions = {p: Direction(p) for p in self.statement.parameters}
+        tangents = forward(
+            graph,
+            [scatter.contribution for scatter in scatters],
+            {p: (lambda leaf, d=d: graph.load(d, leaf.args) if leaf.args else graph.symbol(d)) for p, d in directions.items()},
+            self.statement.kinks,
+        )
+        moved = [
+            Scatter(scatter.parameter, scatter.places, tangents[scatter.contribution], scatter.indices)
+            for scatter in scatters
+            if tangents.get(scatter.contribution, graph.zero) is not graph.zero
+        ]
+        text = "The Hessian times a direction."
+        function = self.function("hessian_vector_product", text, [], moved or [_nothing(self.statement)], tuple(directions.values()))
+        return self.module("Hessian-vector product of a loss.", [function])
+
+    def module(self, title: str, functions: Sequence[str]) -> str:
+        """A whole module: title with the statement, options, helpers, functions."""
+        parts = [f'"""{title}{self._stated()}"""', HEADER.rstrip(), *helper_sources(self.helpers), *functions]
+        return "\n\n".join(part.strip("\n") + "\n" for part in parts)
+
+    def _stated(self) -> str:
+        """The statement in a docstring, if all names may stand there."""
+        things = (*self.statement.parameters, *self.statement.samples, *self.statement.constants)
+        if not all(is_plain(name_of(thing)) for thing in things) or self.statement.graph.size > 2000:
+            return "\n"
+        written = str(self.statement.expression)
+        if len(written) > 400 or not written.isascii() or '"' in written or "\\" in written:
+            return "\n"
+        mean = {"mean": "the mean over the samples of ", "sum": "the sum over the samples of "}[self.statement.reduction]
+        return f"\n\nLoss: {mean if self.statement.samples else ''}{written}\n"
+
+
+def _nothing(statement: Statement) -> Scatter:
+    """A contribution of zero, for a loss that is linear."""
+    parameter = statement.parameters[0]
+    scalar_like = not isinstance(parameter, ARRAYS)
+    places = () if scalar_like else (statement.graph.zero,) * statement.lowering.ranks[parameter]
+    return Scatter(parameter, places, statement.graph.zero, frozenset())
+
+
+@dataclass(slots=True)
+class _Commentator:
+    """Says what a sum is, in the names of the loops around it, if that is short."""
+
+    statement: Statement
+    printer: LoopPrinter
+    reader: Reader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reader = self.statement.reader()
+        for parameter in self.statement.parameters:
+            direction = Direction(parameter)
+            kind = sp.IndexedBase if isinstance(parameter, ARRAYS) else sp.Symbol
+            self.reader.arrays[direction] = kind(direction.name)
+
+    def __call__(self, node: Node) -> str | None:
+        things = (*self.statement.parameters, *self.statement.samples, *self.statement.constants)
+        if node.op != "sum" or self.statement.graph.size > 2000 or not all(is_plain(name_of(thing)) for thing in things):
+            return None
+        environment: dict[Index, sp.Expr] = {index: sp.Symbol(self.printer._name(index)) for index in node.indices}
+        try:
+            written = str(self.reader.expression(node, environment))
+        except (KeyError, ValueError):  # a head of generated code, which no notation has
+            return None
+        return written if len(written) <= 88 and written.isascii() else None
+
+
+def helper_sources(names: set[str]) -> list[str]:
+    """The source of the helpers that kernels call, as exact functions."""
+    return [f"@exact\n{_plain_source(getattr(scalar, name))}" for name in sorted(names)]
+
+
+def _plain_source(function: Any) -> str:
+    return inspect.getsource(function).replace("  # type: ignore[no-untyped-def]", "")

@@ -1,0 +1,247 @@
+"""`Loss`: what the user holds. It keeps the statement; every verb lives in a room of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import sympy as sp
+
+from symdescent.differentiate import Scatter, forward
+from symdescent.errors import StatementError
+from symdescent.notation.reading import Reader
+from symdescent.statement import ARRAYS, Statement, name_of, state
+
+if TYPE_CHECKING:
+    from symdescent.check import GradientCheck
+    from symdescent.compiled import CompiledLoss
+    from symdescent.descent import Descent
+
+
+class Loss:
+    r"""A loss function, stated once in SymPy.
+
+    Parameters
+    ----------
+    expression
+        a scalar expression, in any notation: scalar, per sample, indexed sums, or a 1x1 matrix expression
+    parameters
+        what to differentiate by: a Symbol, IndexedBase or MatrixSymbol, or several; omitted, all free symbols of a
+        loss without arrays
+    samples
+        symbols that take a new value for each sample; the loss is then the mean (or sum) over the samples
+    reduction
+        ``"mean"`` (default) or ``"sum"``, over the samples
+    first_index
+        the index of an array's first entry: 0 (default), or 1 for sums from 1 to n as textbooks write them
+    kinks
+        the slope where a derivative jumps: ``"min-norm"`` (default, the subgradient of least norm), ``"left"``,
+        ``"right"``, or ``"raise"``
+
+    Raises
+    ------
+    StatementError
+        for what is no loss, and `UnsupportedError` for what is one but cannot be handled; both say what to do
+
+    >>> w = sp.Symbol("w")
+    >>> Loss((w - 3)**2, w).gradient[w]
+    2*w - 6
+    """
+
+    def __init__(self, expression: Any, parameters: Any = None, *, samples: Any = None, reduction: str = "mean",
+                 first_index: int = 0, kinks: str = "min-norm") -> None:  # fmt: skip
+        self.statement: Statement = state(
+            expression, parameters, samples=samples, reduction=reduction, first_index=first_index, kinks=kinks
+        )
+
+    @property
+    def expression(self) -> sp.Expr:
+        """The expression as it was stated."""
+        return self.statement.expression
+
+    @property
+    def parameters(self) -> tuple[Any, ...]:
+        """What the loss is differentiated by."""
+        return self.statement.parameters
+
+    @property
+    def samples(self) -> tuple[Any, ...]:
+        """The symbols that take a new value for each sample."""
+        return self.statement.samples
+
+    @property
+    def constants(self) -> tuple[Any, ...]:
+        """The other free symbols and arrays: given with the data, or read off the shapes of arrays."""
+        return self.statement.constants
+
+    def __repr__(self) -> str:
+        over = f", samples={list(self.samples)}" if self.samples else ""
+        return f"Loss({self.expression}, {list(self.parameters)}{over})"
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {sp.latex(self.expression)}$"
+
+    # -- derivatives ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def gradient(self) -> Gradient:
+        r"""The gradient :math:`\nabla L`, a mapping from each parameter to a SymPy expression.
+
+        For a MatrixSymbol it is a matrix expression of its shape; for an IndexedBase the component at the free
+        indices ``loss.gradient.indices[parameter]``. It was compared numerically with the statement.
+
+        >>> x, y = sp.symbols("x y")
+        >>> Loss(sp.exp(2*y)*sp.sin(x), [x, y]).gradient
+        {x: exp(2*y)*cos(x), y: 2*exp(2*y)*sin(x)}
+        """
+        statement = self.statement
+        gradient = _read_gradient(statement.reader(), statement, statement.scatters())
+        from symdescent.check.verify import verify_gradient
+
+        verify_gradient(statement, gradient)
+        return gradient
+
+    @cached_property
+    def sample_gradient(self) -> Gradient:
+        r"""One sample's gradient, in the symbols of the statement.
+
+        >>> w, x, y = sp.symbols("w x y")
+        >>> Loss((y - w*x)**2, w, samples=[x, y]).sample_gradient[w]
+        -2*x*(-w*x + y)
+        """
+        if not self.samples:
+            raise StatementError("sample_gradient belongs to per-sample losses: state the loss with samples=[…]")
+        single = state(self.expression, list(self.parameters), first_index=self.statement.first_index, kinks=self.statement.kinks)
+        gradient = _read_gradient(single.reader(), single, single.scatters())
+        from symdescent.check.verify import verify_gradient
+
+        verify_gradient(single, gradient)
+        return gradient
+
+    @cached_property
+    def hessian(self) -> sp.Matrix:
+        r"""The matrix of second derivatives, for scalar parameters.
+
+        >>> a, b = sp.symbols("a b")
+        >>> Loss(a**2*b, [a, b]).hessian
+        Matrix([
+        [2*b, 2*a],
+        [2*a,   0]])
+        """
+        statement = self.statement
+        for parameter in self.parameters:
+            if isinstance(parameter, ARRAYS):
+                raise StatementError(
+                    f"the Hessian is formed for scalar parameters, and {parameter} is an array: use "
+                    "loss.compile().hessian_vector_product(params, direction, data)"
+                )
+        graph, reader = statement.graph, statement.reader()
+        scatters = statement.scatters(exact_products=True)
+        columns = []
+        for parameter in self.parameters:
+            tangents = forward(graph, [s.contribution for s in scatters], {parameter: lambda leaf: graph.one}, statement.kinks)
+            moved = [Scatter(s.parameter, s.places, tangents[s.contribution], s.indices) for s in scatters if s.contribution in tangents]
+            columns.append([_component(reader, statement, moved, row) for row in self.parameters])
+        return sp.Matrix(columns).T
+
+    # -- verbs ----------------------------------------------------------------------------------------------------
+
+    def check(self, at: Any = None, data: Any = None, candidate: Any = None, seed: int = 0) -> GradientCheck:
+        """Compare the symbolic gradient with finite differences, complex step and dual numbers; grade a candidate.
+
+        `at` and `data` are drawn from the symbols' assumptions where they are not given. See
+        `symdescent.check.GradientCheck`.
+        """
+        from symdescent.check import check
+
+        return check(self, at=at, data=data, candidate=candidate, seed=seed)
+
+    def compile(self) -> CompiledLoss:
+        """Compile value, gradient and Hessian-vector product into fused loops. See `CompiledLoss`."""
+        from symdescent.compiled import CompiledLoss
+
+        return CompiledLoss(self.statement)
+
+    def lambdify(self) -> Any:
+        """Return the value and the gradient as plain NumPy functions that broadcast over the scalar parameters."""
+        from symdescent.codegen.arrays import lambdify
+
+        return lambdify(self.statement)
+
+    def descend(self, start: Any, data: Any = None, optimizer: Any = None, **options: Any) -> Descent:
+        """Minimise the loss from a start, in a compiled loop. See `symdescent.descent.descend` for the options."""
+        from symdescent.descent import descend
+
+        return descend(self.statement, start, data, optimizer, **options)
+
+
+class Gradient(Mapping[Any, Any]):
+    """A gradient: a mapping from each parameter (or its name) to the derivative with respect to it.
+
+    `indices` maps each IndexedBase to the free indices of its component.
+    """
+
+    def __init__(self, components: Mapping[Any, Any], indices: Mapping[Any, tuple[sp.Expr, ...]]) -> None:
+        self._components = dict(components)
+        self.indices = dict(indices)
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, str):
+            for parameter in self._components:
+                if name_of(parameter) == key:
+                    return self._components[parameter]
+        elif key in self._components:
+            return self._components[key]
+        known = ", ".join(map(name_of, self._components))
+        raise KeyError(f"{key} is not a parameter of the loss; its parameters are {known}")
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._components)
+
+    def __len__(self) -> int:
+        return len(self._components)
+
+    def __repr__(self) -> str:
+        return repr(self._components)
+
+    def _repr_latex_(self) -> str:
+        lines = []
+        for parameter, component in self.items():
+            places = self.indices.get(parameter)
+            shown = parameter[places] if places else parameter
+            symbol = r"\nabla_{%s} L" if isinstance(parameter, sp.MatrixSymbol) else r"\frac{\partial L}{\partial %s}"
+            lines.append(f"{symbol % sp.latex(shown)} &= {sp.latex(component)}")
+        return "$$\\begin{aligned}" + " \\\\\n".join(lines) + "\\end{aligned}$$"
+
+
+def _read_gradient(reader: Reader, statement: Statement, scatters: list[Scatter]) -> Gradient:
+    components, indices = {}, {}
+    for parameter in statement.parameters:
+        own = [scatter for scatter in scatters if scatter.parameter == parameter]
+        if isinstance(parameter, sp.IndexedBase):
+            indices[parameter] = _component_indices(statement, parameter)
+        components[parameter] = _component(reader, statement, own, parameter, indices.get(parameter, ()))
+    return Gradient(components, indices)
+
+
+def _component(reader: Reader, statement: Statement, scatters: list[Scatter], parameter: Any, keys: tuple[Any, ...] = ()) -> Any:
+    own = [scatter for scatter in scatters if scatter.parameter == parameter]
+    if isinstance(parameter, sp.MatrixSymbol):
+        from symdescent.notation.raising import raise_gradient
+
+        return raise_gradient(reader, own, parameter, parameter.shape)
+    return reader.component(own, keys, statement.shape(parameter))
+
+
+def _component_indices(statement: Statement, parameter: Any) -> tuple[sp.Expr, ...]:
+    """The free indices of an array's component: named as the statement indexes it, distinct from each other."""
+    chosen: list[sp.Expr] = []
+    letters = (sp.Symbol(letter, integer=True) for letter in "jklmpqrstuv")
+    taken = {name_of(thing) for thing in (*statement.parameters, *statement.constants, *statement.samples)}
+    for axis in range(statement.lowering.ranks[parameter]):
+        name = statement.lowering.axis_names.get((parameter, axis))
+        if name is None or name in chosen or isinstance(name, sp.Idx):
+            name = next(letter for letter in letters if letter not in chosen and letter.name not in taken)
+        chosen.append(name)
+    return tuple(chosen)

@@ -1,0 +1,218 @@
+"""Sums of products of labelled matrices, written with matrix operations.
+
+A factor is a matrix whose one or two axes are labelled; factors that share a label run along it together. Summing a
+label away is a product, ``Σ_k A[k,a] B[k,b] = (AᵀB)[a,b]``; what shares all of its labels is a Hadamard product. This
+is SymPy's matrix algebra only: no graph, no components, and no deep `doit`, which would rename the dummies of
+elementwise functions.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sympy as sp
+from sympy.matrices.expressions.diagonal import DiagMatrix, DiagonalOf
+from sympy.matrices.expressions.hadamard import canonicalize as _canonical_hadamard
+from sympy.matrices.expressions.special import OneMatrix
+
+Label = Hashable
+Groups = dict[frozenset[Label], list["Labelled"]]
+
+
+class NotMatrixError(Exception):
+    """The expression has no form in matrix operations that is known here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A matrix with named axes: ``(row, column)``, or the single name of a column vector."""
+
+    matrix: Any
+    labels: tuple[Label, ...]
+
+    def at(self, row: Label | None, column: Label | None) -> Any:
+        """The matrix with its axes in the wanted order."""
+        wanted = tuple(label for label in (row, column) if label is not None)
+        assert set(wanted) == set(self.labels)
+        upright = row is not None if len(wanted) == 1 else wanted == self.labels
+        return self.matrix if upright else transpose(self.matrix)
+
+
+# -- matrix algebra -----------------------------------------------------------------------------------------------------
+
+
+def transpose(matrix: Any) -> Any:
+    """The transpose, distributed over sums and products, and left standing at elementwise functions."""
+    if isinstance(matrix, sp.Transpose):
+        return matrix.arg
+    if isinstance(matrix, (DiagMatrix, sp.Identity)):
+        return matrix
+    if isinstance(matrix, sp.MatAdd):
+        return plus(map(transpose, matrix.args))
+    if isinstance(matrix, sp.MatMul):
+        coefficient, factors = matrix.as_coeff_matrices()
+        return sp.MatMul(coefficient, *map(transpose, reversed(factors))).doit(deep=False)
+    if isinstance(matrix, sp.MatPow):
+        return sp.MatPow(transpose(matrix.base), matrix.exp)
+    if isinstance(matrix, OneMatrix):
+        return OneMatrix(*reversed(matrix.shape))
+    return sp.Transpose(matrix)
+
+
+def plainer(first: Any, second: Any) -> Any:
+    """Whichever of two equal matrices is written with fewer transposes."""
+    return second if second.count(sp.Transpose) < first.count(sp.Transpose) else first
+
+
+def split(matrix: Any) -> tuple[sp.Expr, Any]:
+    """A scalar coefficient and the rest; ``A/n - B/n`` gives ``1/n`` and ``A - B``."""
+    if isinstance(matrix, sp.MatMul):
+        coefficient, factors = matrix.as_coeff_matrices()
+        return coefficient, sp.MatMul(*factors).doit(deep=False)
+    if isinstance(matrix, sp.MatAdd):
+        parts = [split(term) for term in matrix.args]
+        common = parts[0][0]
+        if all(part in (common, -common) for part, _ in parts):
+            if common.could_extract_minus_sign() and any(part != common for part, _ in parts):
+                common = -common
+            return common, plus(times(part / common, rest) for part, rest in parts)
+    return sp.S.One, matrix
+
+
+def times(coefficient: Any, *matrices: Any) -> Any:
+    """A scalar times a product of matrices, with all scalars gathered in front."""
+    parts = [split(matrix) for matrix in matrices]
+    return sp.MatMul(sp.Mul(coefficient, *(c for c, _ in parts)), *(matrix for _, matrix in parts)).doit(deep=False)
+
+
+def plus(terms: Iterable[Any]) -> Any:
+    """A sum of matrices, like terms collected."""
+    return sp.MatAdd(*terms).doit(deep=False)
+
+
+def hadamard(matrices: Sequence[Any]) -> Any:
+    """An elementwise product, with scalars in front and repeated factors as a power."""
+    parts = [split(matrix) for matrix in matrices]
+    counted = Counter(matrix for _, matrix in parts)
+    powers = [sp.HadamardPower(matrix, count) if count > 1 else matrix for matrix, count in counted.items()]
+    product = _canonical_hadamard(sp.HadamardProduct(*powers)) if len(powers) > 1 else powers[0]
+    return times(sp.Mul(*(c for c, _ in parts)), product)
+
+
+def diagonal(vector: Any) -> Any:
+    """The diagonal matrix of a column vector."""
+    coefficient, vector = split(vector)
+    return times(coefficient, sp.Identity(vector.shape[0]) if isinstance(vector, OneMatrix) else DiagMatrix(vector))
+
+
+def closed(matrix: Any) -> sp.Expr:
+    """The trace, as a scalar with its coefficient in front; of a 1x1 matrix, its entry."""
+    coefficient, matrix = split(matrix)
+    return coefficient * sp.Trace(plainer(matrix, transpose(matrix)))
+
+
+def gather(terms: Iterable[Any]) -> Any:
+    """A sum whose terms share a coefficient and a left factor: ``XᵀA/n - XᵀB/n = Xᵀ(A - B)/n``."""
+    groups: dict[tuple[Any, Any], list[Any]] = {}
+    single: list[Any] = []
+    for term in (part for whole in terms for part in (whole.args if isinstance(whole, sp.MatAdd) else (whole,))):
+        coefficient, rest = split(term)
+        if isinstance(rest, sp.MatMul):
+            size = -coefficient if coefficient.could_extract_minus_sign() else coefficient
+            groups.setdefault((size, rest.args[0]), []).append(times(coefficient / size, *rest.args[1:]))
+        else:
+            single.append(term)
+    return plus(single + [times(size, first, gather(rests) if len(rests) > 1 else rests[0])
+                          for (size, first), rests in groups.items()])  # fmt: skip
+
+
+# -- contraction --------------------------------------------------------------------------------------------------------
+
+
+def contract(coefficient: Any, factors: Iterable[Labelled], summed: Iterable[Label], row: Label | None,
+             column: Label | None, length: Callable[[Label], Any]) -> Any:  # fmt: skip
+    """Return ``coefficient * Σ_summed Π factors`` as a matrix over (row, column); without either, as a scalar."""
+    groups: Groups = {}
+    for factor in factors:
+        groups.setdefault(frozenset(factor.labels), []).append(factor)
+    remaining = list(summed)
+    while remaining:
+        label = min(remaining, key=lambda label: sum(label in group and len(group) == 2 for group in groups))
+        remaining.remove(label)
+        coefficient = coefficient * _eliminate(groups, label, remaining, length)
+    vectors = {label: hadamard([factor.matrix for factor in groups[frozenset({label})]])
+               for label in (row, column) if frozenset({label}) in groups}  # fmt: skip
+    both = groups.get(frozenset({row, column}))
+    if row is None and column is None:
+        return coefficient
+    if row is None or column is None:
+        label = column if row is None else row
+        vector = times(coefficient, vectors.get(label, OneMatrix(length(label), 1)))
+        return transpose(vector) if row is None else vector
+    if both is not None:
+        return times(coefficient, _scaled([factor.at(row, column) for factor in both], vectors.get(row), vectors.get(column)))
+    u, v = vectors.get(row, OneMatrix(length(row), 1)), vectors.get(column, OneMatrix(length(column), 1))
+    return times(coefficient, u, transpose(v))
+
+
+def _scaled(matrices: list[Any], u: Any, v: Any) -> Any:
+    """``M ∘ (u vᵀ)``, or ``diag(u) M``, ``M diag(v)`` with one of the vectors."""
+    if u is not None and v is not None:
+        return hadamard([times(1, u, transpose(v)), *matrices])
+    sides = (diagonal(u) if u is not None else None, hadamard(matrices), diagonal(v) if v is not None else None)
+    return times(1, *(side for side in sides if side is not None))
+
+
+def _eliminate(groups: Groups, label: Label, remaining: list[Label], length: Callable[[Label], Any]) -> Any:
+    """Sum one label away, in place; return what is a scalar."""
+    vector = [factor.matrix for factor in groups.pop(frozenset({label}), [])]
+    touching = [group for group in groups if label in group]
+    matrices = [groups.pop(group) for group in touching]
+    others = [next(iter(group - {label})) for group in touching]
+    if not touching:
+        return _dot(vector) if vector else length(label)
+    if len(touching) == 1:
+        (first,), (other,) = matrices, others
+        if not vector and len(first) > 1 and other in remaining and not any(other in group for group in groups):
+            remaining.remove(other)
+            return _trace([factor.at(label, other) for factor in first])
+        ones = [OneMatrix(length(label), 1)]
+        product = times(1, hadamard([factor.at(other, label) for factor in first]), hadamard(vector or ones))
+        groups.setdefault(frozenset({other}), []).append(Labelled(product, (other,)))
+        return sp.S.One
+    if len(touching) > 2:
+        raise NotMatrixError("three matrices share an index")
+    left, right = (hadamard([factor.at(label, other) for factor in group]) for group, other in zip(matrices, others, strict=True))
+    middle = []
+    if vector:
+        weights = hadamard(vector)
+        scaled = [other for other in others if other not in remaining and frozenset({other}) in groups]
+        if scaled:  # r[k] v[b] M[k,b] is (r vᵀ) ∘ M, as in the textbook's backward pass
+            column = hadamard([factor.matrix for factor in groups.pop(frozenset({scaled[-1]}))])
+            if scaled[-1] == others[1]:
+                right = _scaled([right], weights, column)
+            else:
+                left = _scaled([left], weights, column)
+        else:
+            middle = [diagonal(weights)]
+    product = times(1, transpose(left), *middle, right)
+    groups.setdefault(frozenset(others), []).append(Labelled(product, tuple(others)))
+    return sp.S.One
+
+
+def _dot(vectors: list[Any]) -> Any:
+    """``Σ_k u[k] v[k]`` as a trace."""
+    if len(vectors) > 1:
+        return closed(times(1, transpose(hadamard(vectors[:-1])), vectors[-1]))
+    if isinstance(vectors[0], DiagonalOf):
+        return closed(vectors[0].arg)
+    return closed(times(1, OneMatrix(1, vectors[0].shape[0]), vectors[0]))
+
+
+def _trace(matrices: list[Any]) -> Any:
+    """``Σ_ka A[k,a] B[k,a] = tr(AᵀB) = tr(A Bᵀ)``."""
+    first, rest = matrices[0], hadamard(matrices[1:])
+    return closed(plainer(times(1, transpose(first), rest), times(1, first, transpose(rest))))
