@@ -62,12 +62,16 @@ class CompiledLoss:
     def value_and_gradient(self, params: Any, data: Any = None) -> tuple[float, dict[Any, Any]]:
         """The loss and its gradient, in one pass over the data."""
         bound = self._binder.bind(params, data)
+        value, gradient = self.evaluate(bound)
+        self._diagnose(bound, [value, *gradient.values()])
+        return value, gradient
+
+    def evaluate(self, bound: Bound) -> tuple[float, dict[Any, Any]]:
+        """The loss and its gradient at values that were checked before; not finite where they are not."""
         outputs = self._outputs(bound)
         result = kernels.call(self._module.value_and_gradient, *self._inputs(bound), *outputs.values())
         value, *scalars = result if isinstance(result, tuple) else (result,)
-        gradient = self._collect(bound, outputs, scalars)
-        self._diagnose(bound, [value, *gradient.values()])
-        return float(value), gradient
+        return float(value), self._collect(bound, outputs, scalars)
 
     def hessian_vector_product(self, params: Any, direction: Any, data: Any = None) -> dict[Any, Any]:
         r"""The Hessian times a direction, :math:`\nabla^2 L\, v`, without forming the Hessian.

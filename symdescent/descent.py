@@ -1,0 +1,269 @@
+"""Descending a loss in a compiled loop that runs in chunks, and the record of what happened."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symdescent import kernels
+from symdescent.binding import Binder, Bound, explain_non_finite
+from symdescent.codegen import descent_loop as loop
+from symdescent.compiled import CompiledLoss
+from symdescent.errors import StatementError, UnsupportedError
+from symdescent.optimizers import GradientDescent, UpdateRule
+from symdescent.statement import ARRAYS, Statement, name_of
+
+HISTORY_ROWS = 4096
+TRAJECTORY_ENTRIES = 4_000_000
+CHUNK_SECONDS = 0.1
+STEPS_DONE, INTERRUPTED = 6, 7
+
+
+@dataclass(frozen=True, slots=True)
+class Descent:
+    """What a descent reached, in SciPy's words, and how it got there.
+
+    Attributes
+    ----------
+    x, params
+        the parameters reached: as one flat vector, and by name
+    fun, jac
+        the loss and its gradient (flat) there
+    nit, nfev, njev
+        steps, and evaluations of the loss and of the gradient (made together)
+    success, status, message
+        whether a tolerance was met; why the descent stopped, and what to try if that is not what was wanted
+    history
+        a structured array with the fields ``iteration``, ``loss``, ``gradient_norm`` (largest component) and
+        ``learning_rate``: every step of a short run, every 2^k-th of a long one, and the last
+    trajectory
+        for each parameter (by name) its values at the iterations of the history, one row each
+    """
+
+    x: Any
+    params: dict[str, Any]
+    fun: float
+    jac: Any
+    nit: int
+    nfev: int
+    njev: int
+    success: bool
+    status: int
+    message: str
+    history: Any
+    trajectory: dict[str, Any]
+    optimizer: UpdateRule
+
+    def __repr__(self) -> str:
+        lines = [f"{'success' if self.success else 'stopped'} after {self.nit} steps: {self.message}"]
+        lines.append(f"  loss {self.fun:.10g}, largest gradient component {_norm(self.jac):.3g}")
+        lines += [f"  {name} = {_short(value)}" for name, value in self.params.items()]
+        return "\n".join(lines)
+
+
+def descend(statement: Statement, start: Any, data: Any = None, optimizer: UpdateRule | None = None, *,
+            steps: int | None = None, epochs: int | None = None, batch_size: int | None = None, gtol: float = 1e-6,
+            xtol: float = 0.0, ftol: float = 0.0) -> Descent:  # fmt: skip
+    """Minimise a loss from a start, by full-batch steps of an update rule in a compiled loop.
+
+    Parameters
+    ----------
+    start
+        the first parameter values, by symbol or name (the bare value, if there is one parameter); not changed
+    data
+        samples and constants, by symbol or name
+    optimizer
+        an `UpdateRule`, such as ``GradientDescent(0.1)`` (default) or ``Momentum(0.1)``
+    steps
+        at most so many steps (default 1000; one step reads all samples, so that ``epochs`` means the same)
+    gtol, xtol, ftol
+        stop when the largest gradient component, the largest parameter change in a step, or the loss change in a
+        step is at most this; 0 switches the test off
+
+    Raises
+    ------
+    DataError
+        for values that do not fit the statement; StatementError for options out of range
+
+    >>> import sympy as sp, symdescent as sd
+    >>> w = sp.Symbol("w")
+    >>> result = sd.Loss((w - 3)**2, w).descend(0, optimizer=sd.GradientDescent(0.1), steps=1, gtol=0)
+    >>> result.params["w"]
+    0.6
+    """
+    if batch_size is not None:
+        raise UnsupportedError(f"batch_size={batch_size}: descents read all samples in every step; leave batch_size out")
+    limit = _check_options(steps, epochs, {"gtol": gtol, "xtol": xtol, "ftol": ftol})
+    rule = GradientDescent(0.1) if optimizer is None else optimizer
+    if not isinstance(rule, UpdateRule):
+        raise StatementError(f"the optimizer {rule!r} is not an UpdateRule: use GradientDescent(0.1), Momentum(0.1) or your own")
+    bound = Binder(statement).bind(start, data)
+    run = _Run(statement, rule, bound)
+    interrupted = run.go(limit, gtol, xtol, ftol)
+    return run.result(limit, interrupted, any((gtol, xtol, ftol)), data)
+
+
+def _check_options(steps: int | None, epochs: int | None, tolerances: Mapping[str, float]) -> int:
+    if steps is not None and epochs is not None and steps != epochs:
+        raise StatementError(f"steps={steps} and epochs={epochs} differ, but with all samples in every step they are the same: give one")
+    chosen = steps if steps is not None else epochs if epochs is not None else 1000
+    if isinstance(chosen, bool) or int(chosen) != chosen or chosen < 0:
+        raise StatementError(f"steps={chosen!r} is not a number of steps: give a whole number from 0 on")
+    for name, value in tolerances.items():
+        if not value >= 0:
+            raise StatementError(f"{name}={value!r} is not a tolerance: give a number from 0 on (0 switches the test off)")
+    return int(chosen)
+
+
+class _Run:
+    """The arrays of one descent; the kernel changes them in place, so that they are right after an interrupt too."""
+
+    def __init__(self, statement: Statement, rule: UpdateRule, bound: Bound) -> None:
+        self.statement, self.rule, self.bound = statement, rule, bound
+        self.made = loop.descent_source(statement, rule)
+        self.kernel = kernels.load(self.made.source).descend
+        parameters = statement.parameters
+        self.arrays = {p: np.array(bound.parameters[p], dtype=np.float64) for p in parameters if isinstance(p, ARRAYS)}
+        initial = {each.symbol: each.initial for each in (*rule.state, *rule.scalar_state)}
+        self.states = [np.full(self.arrays[p].shape, initial[s]) for p, s in self.made.array_states]
+        self.gradients = [np.zeros(value.shape) for value in self.arrays.values()]
+        scalars = [bound.parameters[p] if s is None else initial[s] for p, s in self.made.scalars]
+        self.measured = np.array([math.nan, math.nan, math.nan, math.nan, *scalars], dtype=np.float64)
+        self.counters = np.zeros(6, dtype=np.int64)
+        self.counters[[loop.DUE, loop.STRIDE]] = 1
+        self.numbers = [p for p in parameters if p not in self.arrays]
+        self.width = len(self.numbers) + sum(value.size for value in self.arrays.values())
+        rows = HISTORY_ROWS if self.width * HISTORY_ROWS <= TRAJECTORY_ENTRIES else max(16, TRAJECTORY_ENTRIES // self.width)
+        kept = rows if self.width * rows <= 2 * TRAJECTORY_ENTRIES else 0
+        self.history, self.trajectory = np.empty((rows, 4)), np.empty((kept, self.width))
+
+    def go(self, steps: int, gtol: float, xtol: float, ftol: float) -> bool:
+        """Run chunks until something stops the descent; True if it was interrupted."""
+        fixed = [*self.bound_data(), *(each.value for each in self.rule.hyperparameters)]
+        tolerances = [tolerance if tolerance > 0 else -1.0 for tolerance in (gtol, xtol, ftol)]
+        limit, chunk = math.inf, 1
+        try:
+            while self.counters[loop.STATUS] == loop.RUNNING and self.counters[loop.STEPS] < steps:
+                if self.counters[loop.ROWS] == len(self.history):
+                    self.thin()
+                now = min(chunk, steps - int(self.counters[loop.STEPS]))
+                began = time.perf_counter()
+                kernels.call(self.kernel, *self.arrays.values(), *self.states, *self.gradients, *fixed, now, *tolerances, limit,
+                             self.measured, self.counters, self.history, self.trajectory)  # fmt: skip
+                seconds = time.perf_counter() - began
+                if limit == math.inf:
+                    limit = 1e10 * (1.0 + abs(self.measured[loop.VALUE]))
+                    chunk = 16
+                elif seconds < CHUNK_SECONDS:
+                    chunk = min(chunk * 8, int(chunk * CHUNK_SECONDS / max(seconds, 1e-9)) + 1)
+                else:
+                    chunk = max(1, int(chunk * CHUNK_SECONDS / seconds))
+        except KeyboardInterrupt:
+            return True
+        return False
+
+    def bound_data(self) -> list[Any]:
+        """Data and extents, in the order of the kernel's arguments."""
+        inputs = CompiledLoss(self.statement)._inputs(self.bound)
+        return inputs[len(self.statement.parameters) :]
+
+    def thin(self) -> None:
+        """Keep every second row of the history, and record half as often from now on."""
+        rows = len(self.history)
+        kept = (rows + 1) // 2
+        self.history[:kept] = self.history[: 2 * kept : 2]
+        if len(self.trajectory):
+            self.trajectory[:kept] = self.trajectory[: 2 * kept : 2]
+        stride = int(self.counters[loop.STRIDE]) * 2
+        self.counters[loop.ROWS], self.counters[loop.STRIDE] = kept, stride
+        recorded = int(self.history[kept - 1, 0])
+        self.counters[loop.DUE] = recorded + stride - int(self.counters[loop.STEPS]) + 1
+
+    def params(self) -> dict[Any, Any]:
+        """The parameters as they are now."""
+        scalars = dict(zip(self.numbers, self.measured[loop.FIRST_SCALAR :], strict=False))
+        return {p: self.arrays[p] if p in self.arrays else float(scalars[p]) for p in self.statement.parameters}
+
+    def result(self, steps: int, interrupted: bool, tested: bool, data: Any) -> Descent:
+        """Evaluate the loss once more where the descent ended, and say how it went."""
+        params = self.params()
+        compiled = CompiledLoss(self.statement)
+        bound = Bound(params, self.bound.data, self.bound.extents)
+        fun, gradient = compiled.evaluate(bound)
+        status = INTERRUPTED if interrupted else int(self.counters[loop.STATUS]) or STEPS_DONE
+        if status in (loop.NOT_FINITE, loop.DIVERGED):
+            explain_non_finite(self.bound.data)
+            explain_non_finite(self.bound.parameters)
+        done = int(self.counters[loop.STEPS])
+        jac = np.concatenate([np.ravel(part) for part in gradient.values()])
+        history, trajectory = self._records(done, fun, jac, params)
+        evaluations = done + (status != STEPS_DONE and status != loop.PARAMETERS and not interrupted) + 1
+        return Descent(
+            x=np.concatenate([np.ravel(value) for value in params.values()]),
+            params={name_of(p): value for p, value in params.items()},
+            fun=fun,
+            jac=jac,
+            nit=done,
+            nfev=evaluations,
+            njev=evaluations,
+            success=status in (loop.GRADIENT, loop.PARAMETERS, loop.LOSS) or (status == STEPS_DONE and not tested),
+            status=status,
+            message=self._message(status, done, steps, tested),
+            history=history,
+            trajectory=trajectory,
+            optimizer=self.rule,
+        )
+
+    def _records(self, done: int, fun: float, jac: Any, params: Mapping[Any, Any]) -> tuple[Any, dict[str, Any]]:
+        """The history and the trajectory, with the end as the last row."""
+        rows = int(self.counters[loop.ROWS])
+        rate = self.rule.learning_rate.value if self.rule.learning_rate else math.nan
+        table = self.history[:rows]
+        table = np.vstack([table[table[:, 0] < done], [done, fun, _norm(jac), rate]])
+        names = ["iteration", "loss", "gradient_norm", "learning_rate"]
+        history = np.empty(len(table), dtype=[(names[0], np.int64), *((name, np.float64) for name in names[1:])])
+        for column, name in enumerate(names):
+            history[name] = table[:, column]
+        if not len(self.trajectory):
+            return history, {}
+        ordered = [*self.numbers, *self.arrays]
+        last = np.concatenate([np.ravel(params[p]) for p in ordered])
+        path = np.vstack([self.trajectory[: len(table) - 1], last])
+        trajectory, place = {}, 0
+        for parameter in ordered:
+            shape = np.shape(params[parameter])
+            count = int(np.prod(shape))
+            trajectory[name_of(parameter)] = path[:, place : place + count].reshape(-1, *shape)
+            place += count
+        return history, {name_of(p): trajectory[name_of(p)] for p in self.statement.parameters}
+
+    def _message(self, status: int, done: int, steps: int, tested: bool) -> str:
+        rate = self.rule.learning_rate
+        smaller = f"try a learning rate below {rate.value:g}, or scale the data" if rate else "try smaller steps"
+        messages = {
+            loop.GRADIENT: "the gradient is as small as asked for (gtol)",
+            loop.PARAMETERS: "the last step changed the parameters by no more than xtol; a small step is not always a small "
+            "gradient: lower xtol, or test with gtol, to go on",
+            loop.LOSS: "the loss changed by no more than ftol in the last step; lower ftol to go on",
+            loop.NOT_FINITE: f"the loss or its gradient became infinite or undefined after {done} steps: {smaller}, or start inside the domain",
+            loop.DIVERGED: f"the loss grew past 1e10 times its first value after {done} steps: {smaller}",
+            STEPS_DONE: f"all {steps} steps are done",
+            INTERRUPTED: f"interrupted after {done} steps; this is what was reached",
+        }
+        if status == STEPS_DONE and tested:
+            return messages[status] + " before a tolerance was met: allow more steps, or try a larger learning rate or Momentum"
+        return messages[status]
+
+
+def _norm(gradient: Any) -> float:
+    return float(np.max(np.abs(gradient), initial=0.0))
+
+
+def _short(value: Any) -> str:
+    return f"{value:.10g}" if np.ndim(value) == 0 else np.array2string(np.asarray(value), precision=6, threshold=12)
+
