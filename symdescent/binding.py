@@ -60,7 +60,8 @@ class Binder:
         known = self._extents(values, data, partial=True)
         shapes: dict[Any, tuple[int, ...]] = {}
         for parameter in statement.parameters:
-            lengths = [sp.sympify(length).xreplace(known) for length in statement.shape(parameter) or (sp.nan,) * self.rank(parameter)]
+            declared = statement.shape(parameter) or (sp.nan,) * self.rank(parameter)
+            lengths = [sp.sympify(sp.sympify(length).xreplace(known)) for length in declared]
             if not all(length.is_Integer for length in lengths):
                 raise DataError(f"the shape of {name_of(parameter)} cannot be read off the data: give start={{{name_of(parameter)!r}: …}}")
             shapes[parameter] = tuple(map(int, lengths))

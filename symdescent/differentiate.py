@@ -250,14 +250,17 @@ def _log_softmax(graph: Graph, node: Node, adjoint: Node,
     body, index = total.args[0], total.payload
     place = match_index(graph, body, z, index)
     assert place is not None, "log_softmax is only made where z is an entry of the sum"
-    if place.op == "index" and place.payload.extent is index.extent and place.payload not in total.indices:
-        here = graph.replace(adjoint, {place.payload: graph.index(index)})
-        whole = graph.reduce("sum", adjoint, place.payload)
+    outer = place.payload if place.op == "index" and place.payload.extent is index.extent else None
+    if outer is not None and outer not in total.indices:
+        front = [factor for factor in graph.factors(adjoint) if outer not in factor.indices]
+        inner = graph.mul(*(factor for factor in graph.factors(adjoint) if outer in factor.indices))
+        here, whole = graph.replace(inner, {outer: graph.index(index)}), graph.reduce("sum", inner, outer)
     else:
-        here, whole = graph.select(graph.relation("equal", graph.index(index), place), adjoint, graph.zero), adjoint
+        front, whole = [adjoint], graph.one
+        here = graph.select(graph.relation("equal", graph.index(index), place), graph.one, graph.zero)
     log_share = graph.call("log_softmax", body, total)
     share = graph.call("softmax", body, total)
-    yield body, graph.call("centred", here, whole, log_share, share), frozenset()
+    yield body, graph.mul(*front, graph.call("centred", here, whole, log_share, share)), frozenset()
 
 
 def _product(graph: Graph, node: Node, adjoint: Node, exact: bool) -> Node:

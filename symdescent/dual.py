@@ -36,7 +36,7 @@ Operation = Callable[[Any, Any], Any]
 _NO_COMPLEX = "a dual number is real: use either dual numbers or complex steps, not both at once"
 
 
-def _by_value(relation: Operation) -> Operation:
+def by_value(relation: Operation) -> Operation:
     """A comparison of points, whatever their tangents."""
     return lambda a, b: relation(primal(a), primal(b))
 
@@ -203,9 +203,9 @@ class Dual:
     def __abs__(self) -> Any:
         return apply("Abs", self)
 
-    __lt__, __le__ = _by_value(operator.lt), _by_value(operator.le)
-    __gt__, __ge__ = _by_value(operator.gt), _by_value(operator.ge)
-    __eq__, __ne__ = _by_value(operator.eq), _by_value(operator.ne)
+    __lt__, __le__ = by_value(operator.lt), by_value(operator.le)
+    __gt__, __ge__ = by_value(operator.gt), by_value(operator.ge)
+    __eq__, __ne__ = by_value(operator.eq), by_value(operator.ne)
 
     def __bool__(self) -> bool:
         return bool(self.value)
@@ -213,7 +213,7 @@ class Dual:
     # -- NumPy ----------------------------------------------------------------------------------------------------
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError("an array of a dual number would lose its tangents: take .value, or a function of symdescent.dual")
+        raise TypeError("an array would lose the tangents of a dual number: take .value, or use symdescent.dual")
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         rule = _UFUNCS.get(ufunc)
@@ -475,12 +475,12 @@ _UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
     np.minimum: minimum,
     np.isfinite: lambda a: np.isfinite(a.value),
     np.isnan: lambda a: np.isnan(a.value),
-    np.less: _by_value(operator.lt),
-    np.less_equal: _by_value(operator.le),
-    np.greater: _by_value(operator.gt),
-    np.greater_equal: _by_value(operator.ge),
-    np.equal: _by_value(operator.eq),
-    np.not_equal: _by_value(operator.ne),
+    np.less: by_value(operator.lt),
+    np.less_equal: by_value(operator.le),
+    np.greater: by_value(operator.gt),
+    np.greater_equal: by_value(operator.ge),
+    np.equal: by_value(operator.eq),
+    np.not_equal: by_value(operator.ne),
 }
 
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {

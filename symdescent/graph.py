@@ -175,6 +175,17 @@ class Graph:
             return node
         return self._intern("mul", (self.const(coefficient), node))
 
+    def factors(self, node: Node) -> list[Node]:
+        """The factors of a product, also of products within it."""
+        pending, found = [node], []
+        while pending:
+            factor = pending.pop()
+            if factor.op == "mul":
+                pending.extend(factor.args)
+            else:
+                found.append(factor)
+        return sorted(found, key=_age)
+
     def neg(self, node: Node) -> Node:
         """The node with its sign changed."""
         return self.mul(self.const(-1), node)
@@ -268,11 +279,6 @@ class Graph:
                 if outside:
                     inside = [factor for factor in body.args if index in factor.indices]
                     return self.mul(*outside, self.reduce(op, self.mul(*inside), index))
-            if body.op == "add":
-                outside = [term for term in body.args if index not in term.indices]
-                if outside:
-                    inside = [term for term in body.args if index in term.indices]
-                    return self.add(self.mul(index.extent, self.add(*outside)), self.reduce(op, self.add(*inside), index))
             if body.op == "select" and body.args[2] is self.zero:
                 picked = self._pick(body, index)
                 if picked is not None:

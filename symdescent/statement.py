@@ -94,7 +94,8 @@ def state(expression: Any, parameters: Any = None, *, samples: Any = None, reduc
         if sample not in present:
             raise StatementError(f"the loss does not use the sample {sample}{_hint(sample, present)}")
     constants = tuple(sorted((t for t in present if t not in chosen and t not in sampled and t != count), key=name_of))
-    arrays = {sample: _stacked(sample, count) for sample in sampled}
+    as_matrices = any(isinstance(parameter, sp.MatrixSymbol) for parameter in chosen)
+    arrays = {sample: _stacked(sample, count, as_matrices) for sample in sampled}
     return Statement(expression, chosen, sampled, constants, frozenset(extents), arrays, index, count, reduction,
                      first_index, kinks, graph, root, lowering)  # fmt: skip
 
@@ -279,10 +280,10 @@ def _unused_symbol(expression: Any, samples: Sequence[Any]) -> sp.Symbol:
     return sp.Symbol(name, integer=True, positive=True)
 
 
-def _stacked(sample: Any, count: Any) -> Any:
-    """The array that holds a per-sample symbol's values for all samples."""
+def _stacked(sample: Any, count: Any, as_matrices: bool) -> Any:
+    """The array that holds a per-sample symbol's values for all samples: one row each."""
     if isinstance(sample, sp.Symbol):
-        return sp.IndexedBase(sample.name, shape=(count,))
+        return sp.MatrixSymbol(sample.name, count, 1) if as_matrices else sp.IndexedBase(sample.name, shape=(count,))
     if isinstance(sample, sp.IndexedBase):
         return sp.IndexedBase(sample.name, shape=(count, *sample.shape)) if sample.shape else sp.IndexedBase(sample.name)
     rows, columns = sample.shape

@@ -42,21 +42,25 @@ ELEMENTWISE = {
 every_loss = pytest.mark.parametrize("name", ELEMENTWISE)
 
 
-# -- two ways to a number: SymPy's own evaluation, and the lowered graph ---------------------------------------------------
+# -- two ways to a number: SymPy's own evaluation, and the lowered graph ----------------------------------------------
+
+
+def number(value: Any) -> Any:
+    """A SymPy number, whole where it may serve as an index."""
+    return sp.Integer(int(value)) if float(value).is_integer() else sp.Float(float(value))
 
 
 def in_sympy(expression: Any, data: dict[str, np.ndarray]) -> float:
     """Substitute arrays for matrix symbols and indexed arrays, and let SymPy evaluate."""
     expression = expression.subs(SIZES)
-    symbols = {s: sp.ImmutableMatrix(data[s.name]) for s in expression.atoms(sp.MatrixSymbol)}
+    symbols = {s: sp.ImmutableMatrix(data[s.name]).applyfunc(number) for s in expression.atoms(sp.MatrixSymbol)}
     expression = expression.xreplace(symbols)
 
     def trace(matrix: Any) -> Any:
-        return sp.Add(*(matrix.as_explicit()[place, place] for place in range(int(matrix.shape[0]))))
+        return sp.Add(*matrix.as_explicit().diagonal())
 
     def entry(indexed: Any) -> Any:
-        value = float(data[indexed.base.name][tuple(map(int, indexed.indices))])
-        return sp.Integer(int(value)) if value.is_integer() else sp.Float(value)
+        return number(data[indexed.base.name][tuple(map(int, indexed.indices))])
 
     def is_entry(part: Any) -> bool:
         return isinstance(part, sp.Indexed) and all(place.is_Integer for place in part.indices)
@@ -71,9 +75,22 @@ def lowered(expression: Any, data: dict[str, Any]) -> float:
 
 
 def evaluate(root: Node, data: dict[str, Any]) -> float:
+    """The value of a node, by a short interpreter that shares nothing with the generated code."""
+    relations = {"less": float.__lt__, "less_equal": float.__le__, "equal": float.__eq__}
+    plain = {"add": sum, "mul": math.prod, "all": all, "any": any, "not": lambda args: not args[0]}
+    heads = {"log_softmax": lambda z, total: z - total, "logsumexp": lambda *z: np.logaddexp.reduce(z)}
+    known: dict[Any, Any] = {}
+
     def value(node: Node, at: dict[Index, int]) -> Any:
+        key = node, *sorted((index.extent.age, index.number, at[index]) for index in node.indices)
+        if key not in known:
+            known[key] = compute(node, at)
+        return known[key]
+
+    def compute(node: Node, at: dict[Index, int]) -> Any:
         if node.op in ("sum", "logsumexp"):
-            inside = [value(node.args[0], {**at, node.payload: place}) for place in range(int(value(node.payload.extent, at)))]
+            places = range(int(value(node.payload.extent, at)))
+            inside = [value(node.args[0], {**at, node.payload: place}) for place in places]
             return sum(inside) if node.op == "sum" else np.logaddexp.reduce(inside)
         if node.op == "const":
             return float(node.payload) if node.number is not None else bool(node.payload)
@@ -88,15 +105,8 @@ def evaluate(root: Node, data: dict[str, Any]) -> float:
             array = data[node.payload.name]
             return array[(*map(int, args), *[0] * (array.ndim - len(args)))]
         if node.op == "call":
-            special = {
-                "log_softmax": lambda z, total: z - total,
-                "logsumexp": lambda *z: np.logaddexp.reduce(z),
-            }
-            return (special.get(node.payload) or TABLE[node.payload].numeric)(*args)
-        fold = {"add": sum, "mul": math.prod, "all": all, "any": any}
-        if node.op in fold:
-            return fold[node.op](args)
-        return {"power": pow, "less": float.__lt__, "less_equal": float.__le__, "equal": float.__eq__}[node.op](*map(float, args))
+            return (heads.get(node.payload) or TABLE[node.payload].numeric)(*args)
+        return plain[node.op](args) if node.op in plain else relations.get(node.op, pow)(*map(float, args))
 
     return float(value(root, {}))
 
@@ -116,7 +126,7 @@ def calls(expression: Any) -> set[str]:
     return names
 
 
-# -- regression and classification -----------------------------------------------------------------------------------------
+# -- regression and classification ------------------------------------------------------------------------------------
 
 
 @every_loss
@@ -203,7 +213,7 @@ def test_equal_calls_give_equal_expressions() -> None:
     assert losses.l1(a) == losses.l1(a)
 
 
-# -- cross-entropy -----------------------------------------------------------------------------------------------------------
+# -- cross-entropy ----------------------------------------------------------------------------------------------------
 
 CLASSES = np.array([2, 0, 0, 1])
 ONE_HOT = np.eye(3)[CLASSES]
@@ -244,7 +254,7 @@ def test_cross_entropy_indexed() -> None:
 
 
 def test_cross_entropy_captures_no_index() -> None:
-    """Catches c[j] put into a sum over j: SymPy's own subs does that, and silently sums over the classes of all samples."""
+    """Catches c[j] put into a sum over j: SymPy's own subs does that, and sums over all samples' classes."""
     A, W, c = (sp.IndexedBase(letter) for letter in "AWc")
     z = sp.Sum(A[0, j] * W[j, k], (j, 0, m - 1))
     loss = losses.cross_entropy(z, c[j, 0], (k, 0, K - 1))
@@ -318,7 +328,7 @@ def test_symbolic_class_out_of_range_is_no_class() -> None:
     assert math.isnan(lowered(losses.cross_entropy(z, c), {"z0": 1.0, "z1": 2.0, "z2": 3.0, "c": 7}))
 
 
-# -- stability ---------------------------------------------------------------------------------------------------------------
+# -- stability --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [0.0, 1e-8, 30.0, 800.0, -800.0])
@@ -332,7 +342,7 @@ def test_logits_of_any_size(size: float) -> None:
 
 
 def test_cross_entropy_is_recognised_in_every_notation() -> None:
-    """Catches a form whose log-softmax the lowering does not see: the small losses of sure classifiers would be noise."""
+    """Catches a form whose log-softmax the lowering does not see: a sure classifier's small loss would be noise."""
     Z, c, Y = sp.IndexedBase("Z"), sp.IndexedBase("c"), sp.IndexedBase("Y")
     w, x, z = sp.symbols("w x z")
     M, cm, Ym = matrix_logits(), sp.MatrixSymbol("c", n, 1), sp.MatrixSymbol("Y", n, K)
@@ -352,10 +362,12 @@ def test_cross_entropy_is_recognised_in_every_notation() -> None:
         assert "log_softmax" in calls(form), form
 
 
-# -- penalties ---------------------------------------------------------------------------------------------------------------
+# -- penalties --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("penalty", "of_array"), [(losses.l1, lambda w: np.abs(w).sum()), (losses.l2, lambda w: (w**2).sum())])
+@pytest.mark.parametrize(
+    ("penalty", "of_array"), [(losses.l1, lambda w: np.abs(w).sum()), (losses.l2, lambda w: (w**2).sum())]
+)
 def test_penalties(penalty: Any, of_array: Any) -> None:
     """Catches a penalty that drops the last entry, sums one axis only, or takes a square root."""
     w = random.normal(size=(3, 2))
@@ -393,12 +405,19 @@ def test_matrix_loss_and_penalty_can_be_added(columns: Any) -> None:
     """Catches a 1x1 matrix where a scalar is needed: SymPy refuses its sum with a trace."""
     A, W, T = sp.MatrixSymbol("A", n, d), sp.MatrixSymbol("W", d, columns), sp.MatrixSymbol("T", n, columns)
     size, lam = int(columns.subs(SIZES)), sp.Symbol("lam", positive=True)
-    data = {"A": random.normal(size=(4, 3)), "W": random.normal(size=(3, size)), "T": random.normal(size=(4, size)), "lam": 0.3}
-    expected = ((data["T"] - data["A"] @ data["W"]) ** 2).sum() / 4 + 0.3 * (data["W"] ** 2).sum() + np.abs(data["W"]).sum()
+    data = {
+        "A": random.normal(size=(4, 3)),
+        "W": random.normal(size=(3, size)),
+        "T": random.normal(size=(4, size)),
+        "lam": 0.3,
+    }
+    expected = (
+        ((data["T"] - data["A"] @ data["W"]) ** 2).sum() / 4 + 0.3 * (data["W"] ** 2).sum() + np.abs(data["W"]).sum()
+    )
     both_ways(losses.squared(T, A * W) + lam * losses.l2(W) + losses.l1(W), data, expected)
 
 
-# -- what is refused ---------------------------------------------------------------------------------------------------------
+# -- what is refused --------------------------------------------------------------------------------------------------
 
 a, b, x = sp.symbols("a b x")
 t, v, Z = sp.MatrixSymbol("t", n, 1), sp.MatrixSymbol("v", d, 1), sp.MatrixSymbol("Z", n, K)
@@ -408,7 +427,7 @@ REFUSED = {
     "shapes differ": (lambda: losses.squared(t, v), "nx1.*dx1"),
     "matrix and scalar": (lambda: losses.hinge(1, t), "a scalar.*nx1"),
     "transposed": (lambda: losses.squared(t, t.T), "nx1.*1xn"),
-    "text": (lambda: losses.squared("__import__('os')", a), r"\(str\)"),
+    "text": (lambda: losses.squared("a + 1", a), r"'a \+ 1' \(str\)"),
     "NumPy array": (lambda: losses.squared(np.zeros(2), a), "ndarray.*as data"),
     "mapping": (lambda: losses.l2({"w": 1}), "dict"),
     "condition": (lambda: losses.absolute(a < b, 1), "StrictLessThan"),

@@ -1,1 +1,6 @@
-"""Checking gradients by means that share nothing with the way they were derived."""
+"""Checking a gradient against witnesses that share nothing with its derivation, and grading one derived by hand."""
+
+from symdescent.check.grade import Grade
+from symdescent.check.report import GradientCheck, Row, check
+
+__all__ = ["Grade", "GradientCheck", "Row", "check"]

@@ -24,7 +24,7 @@ import numpy as np
 import sympy as sp
 from sympy.logic.boolalg import BooleanAtom
 
-from symdescent.dual import Dual, apply, broadcast_to, maximum, minimum, power, primal, stack, where
+from symdescent.dual import Dual, apply, broadcast_to, by_value, maximum, minimum, movement, moves, power, primal, where
 from symdescent.elementary import BY_CLASS, functions
 from symdescent.errors import DataError, StatementError, UnsupportedError
 
@@ -58,12 +58,13 @@ def evaluate(expression: Any, values: Mapping[Any, Any], *, first_index: int = 0
     statement = sp.sympify(expression, strict=True)
     data, base = _prepare(values, samples)
     kind = "matrix" if statement.is_Matrix and tuple(statement.shape) != (1, 1) else "scalar"
-    walk = Walk(data, first_index, frozenset(samples))
+    directions = max((value.directions for value in data.values() if isinstance(value, Dual)), default=1)
+    walk = Walk(data, directions, first_index, frozenset(samples))
     bound = {SAMPLE: np.arange(float(base[-1]))} if samples else {}
     with np.errstate(all="ignore"):
         try:
             result = walk.run(kind, statement, Scope(bound, len(base), math.prod(base)))
-        except _OutOfRange:  # perhaps in a branch that is not taken: look again, more slowly
+        except _Unguarded:  # perhaps in a branch that is not taken: look again, more slowly
             walk.guarded = True
             result = walk.run(kind, statement, Scope(bound, len(base), math.prod(base)))
     entry = np.shape(primal(result))[-2:] if kind == "matrix" else ()
@@ -85,7 +86,8 @@ def leaves(expression: Any) -> set[Any]:
     ['n', 'w', 'x']
     """
     found: set[Any] = set()
-    seen: dict[tuple[int, frozenset[Any]], Any] = {}  # holds on to the nodes: identities are only unique among the living
+    # identities are only unique among the living: `seen` holds on to the nodes
+    seen: dict[tuple[int, frozenset[Any]], Any] = {}
     pending: list[tuple[Any, frozenset[Any]]] = [(expression, frozenset())]
     while pending:
         node, bound = pending.pop()
@@ -126,12 +128,16 @@ def _prepare(values: Mapping[Any, Any], samples: Sequence[Any]) -> tuple[dict[An
     for symbol in values:
         lengths = np.shape(primal(data[symbol]))[symbol in samples :]
         for axis, (extent, length) in enumerate(zip(getattr(symbol, "shape", None) or (), lengths, strict=False)):
-            given = data.setdefault(extent, np.float64(length)) if isinstance(extent, sp.Symbol) else extent
-            declared = isinstance(symbol, sp.MatrixSymbol) and not isinstance(given, sp.Expr) or extent.is_Integer
-            if declared and given != length:
-                raise DataError(f"{symbol} has {length} entries along axis {axis}, where {extent} is {given}")
-    standing = [np.shape(primal(value)) for symbol, value in data.items() if isinstance(symbol, _SCALARS)]
-    return data, np.broadcast_shapes(*standing, count)
+            given = data.setdefault(extent, np.float64(length)) if extent.is_Symbol else extent
+            if (extent.is_Symbol or extent.is_Integer) and given != length:
+                told = f"{given}" if extent.is_Integer else f"{extent} = {primal(given):g}"
+                raise DataError(f"{symbol} has {length} entries along axis {axis}, where its shape says {told}")
+    standing = {symbol: np.shape(primal(value)) for symbol, value in data.items() if isinstance(symbol, _SCALARS)}
+    try:
+        return data, np.broadcast_shapes(*standing.values(), count)
+    except ValueError:
+        told = ", ".join(f"{symbol} of shape {shape}" for symbol, shape in standing.items() if shape)
+        raise DataError(f"the values of the symbols do not belong to common free indices: {told}") from None
 
 
 def _numbers(symbol: Any, value: Any) -> Any:
@@ -160,7 +166,8 @@ def _as_matrix(symbol: Any, value: Any, cells: int) -> Any:
     """The data of a matrix symbol with both of its axes: vectors may come without the axis of length one."""
     lead, lengths = np.shape(primal(value))[:cells], np.shape(primal(value))[cells:]
     if len(lengths) < 2:
-        lengths = (*lengths, *(1,) * (2 - len(lengths))) if symbol.shape[1] == 1 else (1,) * (2 - len(lengths)) + lengths
+        ones = (1,) * (2 - len(lengths))
+        lengths = (*lengths, *ones) if symbol.shape[1] == 1 else (*ones, *lengths)
         value = np.reshape(value, (*lead, *lengths))
     if len(lengths) != 2:
         raise DataError(f"the data of {symbol} has {len(lengths)} axes where a matrix has two")
@@ -202,18 +209,17 @@ class Scope:
 
 @dataclass(slots=True, eq=False)
 class Walk:
-    """One evaluation: the values, and how arrays are indexed. `guarded` keeps untaken branches from being indexed."""
+    """One evaluation: the values, and how arrays are indexed. `guarded` keeps untaken branches from being indexed.
+
+    `directions` is the number of tangents that come with each number.
+    """
 
     values: Mapping[Any, Any]
+    directions: int
     first_index: int = 0
     sampled: frozenset[Any] = frozenset()
     guarded: bool = False
     free: dict[int, tuple[Any, set[Any]]] = field(default_factory=dict)
-
-    @property
-    def directions(self) -> int:
-        """How many tangents come with each number."""
-        return max((value.directions for value in self.values.values() if isinstance(value, Dual)), default=1)
 
     def run(self, kind: str, expression: Any, scope: Scope) -> Any:
         """Evaluate an expression, and the parts that it asks for, on an explicit stack."""
@@ -277,26 +283,28 @@ class Walk:
             outside = ((reached < first) | (reached >= first + length)) & scope.mask
             if np.any(outside):
                 (wrong,) = np.broadcast_arrays(reached, outside)[0][outside][:1]
-                raise _OutOfRange(
-                    f"{array} is indexed at {wrong} on axis {axis}, where it has {length} entries, counted from {first}: "
-                    "let the sum end earlier, give longer data, or set first_index"
+                raise _Unguarded(
+                    f"{array} is indexed at {wrong} on axis {axis}, where it has {length} entries counted from "
+                    f"{first}: let the sum end earlier, give longer data, or set first_index"
                 )
             positions.append(np.clip(reached - first, 0, length - 1))
         return data[tuple(positions)]
 
 
-class _OutOfRange(DataError):
-    """An index is out of range, unless what stands around turns out to guard it."""
+class _Unguarded(DataError):
+    """A position is no integer, or out of range, unless what stands around turns out to guard it."""
 
 
 def whole(value: Any, scope: Scope, what: Any) -> Any:
     """The value of a position, a bound or an extent as integers; in cells that do not count, anything."""
+    if moves(value) and np.any(movement(value)):
+        raise DataError(f"an index or bound of {what} moves with a parameter, but integers have no derivative")
     exact = primal(value)
     rounded = np.rint(np.where(np.isfinite(exact), exact, 0.0))
     wrong = ~(np.abs(exact - rounded) <= 1e-9 * np.maximum(1.0, np.abs(rounded))) & scope.mask
     if np.any(wrong):
         (example,) = np.broadcast_arrays(exact, wrong)[0][wrong][:1]
-        raise DataError(f"an index or bound of {what} comes to {example}: only whole, finite numbers serve as such")
+        raise _Unguarded(f"an index or bound of {what} comes to {example}: only whole, finite numbers serve as such")
     return rounded.astype(np.intp)
 
 
@@ -312,12 +320,12 @@ def shown(expression: Any) -> str:
 
 
 def _rule(kind: str, node: Any, scope: Scope) -> Rule:
-    rule = _find(type(node), kind == "matrix", scope.depth > 0)
+    sort: Any = type(node)
+    rule = _find(sort, kind == "matrix", scope.depth > 0)
     if rule is None:
-        name = type(node).__name__
         undefined = isinstance(node, sp.core.function.AppliedUndef)
         advice = "replace it by an expression" if undefined else "call .doit(), or write it with supported functions"
-        raise UnsupportedError(f"{shown(node)} cannot be evaluated, because {name} has no rule here: {advice}")
+        raise UnsupportedError(f"{shown(node)} cannot be evaluated, for {sort.__name__} has no rule here: {advice}")
     return rule
 
 
@@ -335,7 +343,7 @@ def _number(walk: Walk, node: Any, scope: Scope) -> Any:
     try:
         return bool(node) if isinstance(node, BooleanAtom) else np.float64(node)
     except TypeError:
-        raise UnsupportedError(f"the statement contains {node}, which is no real number: state it in real terms") from None
+        raise UnsupportedError(f"the statement contains {node}, which is not real: state it in real terms") from None
 
 
 def _symbol(walk: Walk, node: Any, scope: Scope) -> Any:
@@ -375,11 +383,9 @@ def _over(walk: Walk, body: Any, limits: Sequence[Any], scope: Scope, product: b
     """Sum, or multiply, over the last limit, which is the outermost; then over the others within."""
     if not limits:
         return (yield "scalar", body, scope)
-    if len(limits[-1]) != 3:
-        raise StatementError(f"the sum over {limits[-1][0]} has no bounds: write ({limits[-1][0]}, first, last)")
-    index, *bounds = limits[-1]
-    first = whole((yield "scalar", bounds[0], scope), scope, index)
-    last = whole((yield "scalar", bounds[1], scope), scope, index)
+    index, low, high = limits[-1]
+    first = whole((yield "scalar", low, scope), scope, index)
+    last = whole((yield "scalar", high, scope), scope, index)
     neutral = 1.0 if product else 0.0
     first, last, counted = np.broadcast_arrays(first, last, scope.mask)
     counted = counted & (first <= last)
@@ -426,10 +432,6 @@ def _if_then_else(condition: Any, then: Any, otherwise: Any) -> Any:
     return np.logical_or(np.logical_and(condition, then), np.logical_and(np.logical_not(condition), otherwise))
 
 
-def _compare(relation: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    return lambda a, b: relation(primal(a), primal(b))
-
-
 OPERATIONS: dict[type, Callable[..., Any]] = {
     **{kind: partial(apply, record.name) for kind, record in BY_CLASS.items()},
     sp.Add: lambda *terms: reduce(operator.add, terms),
@@ -446,17 +448,17 @@ OPERATIONS: dict[type, Callable[..., Any]] = {
     sp.csch: lambda x: 1.0 / apply("sinh", x),
     sp.factorial: lambda x: apply("gamma", x + 1.0),
     sp.beta: lambda x, y: apply("exp", apply("loggamma", x) + apply("loggamma", y) - apply("loggamma", x + y)),
-    sp.conjugate: lambda x: x,
+    sp.conjugate: lambda x: x,  # symbols are real: an imaginary part is a step, which must not be lost
     sp.re: lambda x: x,
     functions.logsumexp: _logsumexp,
     functions.softmax: lambda *parts: apply("exp", parts[0] - _logsumexp(*parts)),
     sp.KroneckerDelta: lambda a, b: np.where(primal(a) == primal(b), 1.0, 0.0),
-    sp.Eq: _compare(operator.eq),
-    sp.Ne: _compare(operator.ne),
-    sp.Lt: _compare(operator.lt),
-    sp.Le: _compare(operator.le),
-    sp.Gt: _compare(operator.gt),
-    sp.Ge: _compare(operator.ge),
+    sp.Eq: by_value(operator.eq),
+    sp.Ne: by_value(operator.ne),
+    sp.Lt: by_value(operator.lt),
+    sp.Le: by_value(operator.le),
+    sp.Gt: by_value(operator.gt),
+    sp.Ge: by_value(operator.ge),
     sp.And: lambda *parts: reduce(np.logical_and, parts),
     sp.Or: lambda *parts: reduce(np.logical_or, parts),
     sp.Not: np.logical_not,

@@ -130,7 +130,7 @@ def _power(walk: Walk, node: Any, scope: Scope) -> Steps:
     if _shape(base) == (1, 1):
         return power(base, exponent)
     if not (float(primal(exponent)).is_integer() and primal(exponent) >= 0):
-        raise UnsupportedError(f"{shown(node)} is not a product of matrices: only whole powers from 0 on have a rule here")
+        raise UnsupportedError(f"{shown(node)} is no product of matrices: only whole powers from 0 on have a rule")
     return reduce(matmul, [base] * int(primal(exponent)), np.eye(len(base)))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import sympy as sp
 from sympy.matrices.expressions.diagonal import DiagMatrix, DiagonalOf
 from sympy.matrices.expressions.hadamard import canonicalize as _canonical_hadamard
-from sympy.matrices.expressions.special import OneMatrix
+from sympy.matrices.expressions.special import OneMatrix, ZeroMatrix
 
 Label = Hashable
 Groups = dict[frozenset[Label], list["Labelled"]]
@@ -41,7 +41,7 @@ class Labelled:
         return self.matrix if upright else transpose(self.matrix)
 
 
-# -- matrix algebra -----------------------------------------------------------------------------------------------------
+# -- matrix algebra ---------------------------------------------------------------------------------------------------
 
 
 def transpose(matrix: Any) -> Any:
@@ -76,28 +76,46 @@ def split(matrix: Any) -> tuple[sp.Expr, Any]:
         parts = [split(term) for term in matrix.args]
         common = parts[0][0]
         if all(part in (common, -common) for part, _ in parts):
-            if common.could_extract_minus_sign() and any(part != common for part, _ in parts):
+            if _is_negative(common) and any(part != common for part, _ in parts):
                 common = -common
-            return common, plus(times(part / common, rest) for part, rest in parts)
+            return common, plus(times(1 if part == common else -1, rest) for part, rest in parts)
     return sp.S.One, matrix
+
+
+def _is_negative(coefficient: Any) -> bool:
+    return bool(coefficient.as_coeff_Mul()[0].is_negative)
 
 
 def times(coefficient: Any, *matrices: Any) -> Any:
     """A scalar times a product of matrices, with all scalars gathered in front."""
     parts = [split(matrix) for matrix in matrices]
-    return sp.MatMul(sp.Mul(coefficient, *(c for c, _ in parts)), *(matrix for _, matrix in parts)).doit(deep=False)
+    scalar, rest = sp.Mul(coefficient, *(c for c, _ in parts)), [matrix for _, matrix in parts]
+    if len(rest) == 1 and isinstance(rest[0], sp.MatAdd) and scalar.is_Rational:  # as SymPy does: 2*A - 2*B
+        return rest[0] if scalar == 1 else plus(times(scalar, term) for term in rest[0].args)
+    return sp.MatMul(scalar, *rest).doit(deep=False)
 
 
 def plus(terms: Iterable[Any]) -> Any:
     """A sum of matrices, like terms collected."""
-    return sp.MatAdd(*terms).doit(deep=False)
+    flat = [part for term in terms for part in (term.args if isinstance(term, sp.MatAdd) else (term,))]
+    collected: dict[Any, Any] = {}
+    for coefficient, matrix in map(split, flat):
+        collected[matrix] = collected.get(matrix, 0) + coefficient
+    parts = [times(coefficient, matrix) for matrix, coefficient in collected.items()]
+    parts = sorted((part for part in parts if not isinstance(part, ZeroMatrix)), key=sp.default_sort_key)
+    if len(parts) > 1:
+        return sp.MatAdd(*parts)
+    return parts[0] if parts else ZeroMatrix(*flat[0].shape)
 
 
 def hadamard(matrices: Sequence[Any]) -> Any:
     """An elementwise product, with scalars in front and repeated factors as a power."""
     parts = [split(matrix) for matrix in matrices]
-    counted = Counter(matrix for _, matrix in parts)
-    powers = [sp.HadamardPower(matrix, count) if count > 1 else matrix for matrix, count in counted.items()]
+    counted: Counter[Any] = Counter()
+    for _, matrix in parts:
+        power = isinstance(matrix, sp.HadamardPower) and matrix.exp.is_Integer
+        counted[matrix.base if power else matrix] += matrix.exp if power else 1
+    powers = [sp.HadamardPower(matrix, count) if count != 1 else matrix for matrix, count in counted.items()]
     product = _canonical_hadamard(sp.HadamardProduct(*powers)) if len(powers) > 1 else powers[0]
     return times(sp.Mul(*(c for c, _ in parts)), product)
 
@@ -121,15 +139,15 @@ def gather(terms: Iterable[Any]) -> Any:
     for term in (part for whole in terms for part in (whole.args if isinstance(whole, sp.MatAdd) else (whole,))):
         coefficient, rest = split(term)
         if isinstance(rest, sp.MatMul):
-            size = -coefficient if coefficient.could_extract_minus_sign() else coefficient
-            groups.setdefault((size, rest.args[0]), []).append(times(coefficient / size, *rest.args[1:]))
+            sign = -1 if _is_negative(coefficient) else 1
+            groups.setdefault((sign * coefficient, rest.args[0]), []).append(times(sign, *rest.args[1:]))
         else:
             single.append(term)
-    return plus(single + [times(size, first, gather(rests) if len(rests) > 1 else rests[0])
-                          for (size, first), rests in groups.items()])  # fmt: skip
+    return plus(single + [times(coefficient, first, gather(rests) if len(rests) > 1 else rests[0])
+                          for (coefficient, first), rests in groups.items()])  # fmt: skip
 
 
-# -- contraction --------------------------------------------------------------------------------------------------------
+# -- contraction ------------------------------------------------------------------------------------------------------
 
 
 def contract(coefficient: Any, factors: Iterable[Labelled], summed: Iterable[Label], row: Label | None,
@@ -153,9 +171,15 @@ def contract(coefficient: Any, factors: Iterable[Labelled], summed: Iterable[Lab
         vector = times(coefficient, vectors.get(label, OneMatrix(length(label), 1)))
         return transpose(vector) if row is None else vector
     if both is not None:
-        return times(coefficient, _scaled([factor.at(row, column) for factor in both], vectors.get(row), vectors.get(column)))
+        return times(coefficient, _scaled([_merged(both, row, column)], vectors.get(row), vectors.get(column)))
     u, v = vectors.get(row, OneMatrix(length(row), 1)), vectors.get(column, OneMatrix(length(column), 1))
     return times(coefficient, u, transpose(v))
+
+
+def _merged(group: list[Labelled], row: Label, column: Label) -> Any:
+    """The elementwise product of matrices over the same two labels."""
+    upright = hadamard([factor.at(row, column) for factor in group])
+    return plainer(upright, transpose(hadamard([factor.at(column, row) for factor in group])))
 
 
 def _scaled(matrices: list[Any], u: Any, v: Any) -> Any:
@@ -180,12 +204,12 @@ def _eliminate(groups: Groups, label: Label, remaining: list[Label], length: Cal
             remaining.remove(other)
             return _trace([factor.at(label, other) for factor in first])
         ones = [OneMatrix(length(label), 1)]
-        product = times(1, hadamard([factor.at(other, label) for factor in first]), hadamard(vector or ones))
+        product = times(1, _merged(first, other, label), hadamard(vector or ones))
         groups.setdefault(frozenset({other}), []).append(Labelled(product, (other,)))
         return sp.S.One
     if len(touching) > 2:
         raise NotMatrixError("three matrices share an index")
-    left, right = (hadamard([factor.at(label, other) for factor in group]) for group, other in zip(matrices, others, strict=True))
+    left, right = (_merged(group, label, other) for group, other in zip(matrices, others, strict=True))
     middle = []
     if vector:
         weights = hadamard(vector)

@@ -31,7 +31,8 @@ from symdescent.notation.einsum import (
 )
 from symdescent.notation.reading import Reader
 
-_ELEMENTWISE = {"add", "mul", "power", "call", "select", "all", "any", "not", *RELATIONS}
+_CONDITIONS = {"all", "any", "not", *RELATIONS}
+_ELEMENTWISE = {"add", "mul", "power", "call", "select", *_CONDITIONS}
 
 
 def raise_gradient(reader: Reader, scatters: Sequence[Scatter], parameter: Any, shape: Sequence[Any]) -> Any:
@@ -73,16 +74,22 @@ class _Raiser:
     # -- places and scalars ----------------------------------------------------------------------------------------
 
     def scattered(self, scatter: Scatter, rows: sp.Expr, columns: sp.Expr) -> Any:
-        """What one scatter adds to the gradient."""
-        axes = [self.axis(place, length) for place, length in zip(scatter.places, (rows, columns), strict=False)]
-        if any(part is not None for _, part in axes):
-            raise NotMatrixError("a part of the parameter")
+        """What one scatter adds to the gradient; ``I[:, a:b] M`` puts the rows of M at a, …, b - 1."""
+        short = {index: self.graph.zero for index in scatter.indices if index.extent.number == 1}
+        places = [self.graph.replace(place, short) for place in scatter.places]
+        axes = [self.axis(place, length) for place, length in zip(places, (rows, columns), strict=False)]
         row, column = axes[0][0], axes[1][0] if len(axes) > 1 else None
-        summed = scatter.indices - {row, column}
-        if row is not None and row is column:
-            return diagonal(self.contraction([scatter.contribution], summed, row, None))
-        value = self.contraction([scatter.contribution], summed, row, column)
-        return value if row is not None or column is not None else times(value, OneMatrix(1, 1))
+        body, summed = self.graph.replace(scatter.contribution, short), scatter.indices - {row, column, *short}
+        if row is not None and row == column:
+            value = diagonal(self.contraction([body], summed, row, None))
+        else:
+            value = self.contraction([body], summed, row, column)
+        if row is None and column is None:
+            value = times(value, OneMatrix(1, 1))
+        parts = [part for _, part in axes] + [None]
+        if parts[0] is not None:
+            value = times(1, sp.Identity(rows)[:, parts[0]], value)
+        return value if parts[1] is None else times(1, value, sp.Identity(columns)[parts[1], :])
 
     def axis(self, place: Node, length: sp.Expr) -> tuple[Index | None, slice | None]:
         """The index that runs along an axis, and the part of the axis that it covers, if not the whole."""
@@ -108,7 +115,7 @@ class _Raiser:
         for node in reachable([root], lambda node: node.op not in REDUCTIONS):
             if node.op in REDUCTIONS:
                 raised = self.reduced(node)
-                value[node] = node if raised is None else self.graph.symbol(raised)
+                value[node] = node if raised is None or raised.has(sp.Sum, sp.Product) else self.graph.symbol(raised)
                 continue
             args = [value[argument] for argument in node.args]
             if node.op == "call" and node.payload == "softmax" and args[1].op != "call":
@@ -162,7 +169,7 @@ class _Raiser:
             return sp.HadamardPower(self.contraction([base], (), row, column), power)
         if node.op == "mul" or (node.op == "select" and node.args[2] is self.graph.zero):
             return self.contraction([node], (), row, column)
-        if node.op == "logsumexp" or (node.op == "call" and node.payload == "softmax"):
+        if node.op == "logsumexp" or (node.op == "call" and node.payload == "softmax"):  # over an index
             return self.row_wise(node, row, column)
         raise NotMatrixError(node.op)
 
@@ -184,20 +191,18 @@ class _Raiser:
     def row_wise(self, node: Node, row: Index | None, column: Index | None) -> Any:
         """softmax and logsumexp of the rows of a matrix, or of a column vector."""
         total = node if node.op == "logsumexp" else node.args[1]
-        body, index = total.args[0], total.payload
-        if node is not total:
-            place = match_index(self.graph, body, node.args[0], index)
-            if place is None or place.op != "index" or place.payload.extent is not index.extent:
-                raise NotMatrixError("the share of one entry")
-            body, index = node.args[0], place.payload
-        rows = tuple(total.indices)
+        body, index, rows = total.args[0], total.payload, tuple(total.indices)
         if len(rows) > 1 or body.indices != {index, *rows} or (rows and self.length(index) == 1):
             raise NotMatrixError("the entries that are summed are not a row")
-        labels = (*rows, index)
-        inside = self.contraction([body], (), labels[0], index if rows else None)
+        inside = self.contraction([body], (), *(rows or (index,)), index if rows else None)
         if node is total:
             return Labelled(RowLogSumExp(inside), rows).at(row, column) if rows else RowLogSumExp(inside)
-        return Labelled(RowSoftmax(inside), labels).at(row, column)
+        place = match_index(self.graph, body, node.args[0], index)
+        if place is None or place.op != "index" or place.payload.extent is not index.extent:
+            return self.contraction([self.graph.call("exp", self.graph.sub(*node.args))], (), row, column)
+        if place.payload in rows:
+            return Labelled(DiagonalOf(RowSoftmax(inside)), rows).at(row, column)
+        return Labelled(RowSoftmax(inside), (*rows, place.payload)).at(row, column)
 
     def fused(self, node: Node) -> Labelled | None:
         """What depends elementwise on one matrix alone, as a function applied to that matrix."""
@@ -230,6 +235,10 @@ class _Raiser:
             return node
         if node.payload == "log_softmax":
             return graph.sub(*node.args)
+        if node.payload == "softmax" and node.args[1].op != "logsumexp":
+            return graph.call("exp", graph.sub(*node.args))
+        if node.payload == "logsumexp":
+            return graph.call("log", graph.add(*(graph.call("exp", argument) for argument in node.args)))
         if node.payload == "centred":  # a - A p
             return graph.sub(node.args[0], graph.mul(node.args[1], node.args[3]))
         if node.payload == "others":
@@ -257,8 +266,9 @@ class _Raiser:
 
     def contraction(self, nodes: Iterable[Node], summed: Iterable[Any], row: Index | None, column: Index | None) -> Any:
         """``Σ_summed Π nodes`` as a matrix over (row, column); without either, as a scalar."""
-        summed = frozenset(summed)
-        factors, equalities = self.factors(nodes)
+        short = {index: self.graph.zero for index in summed if index.extent.number == 1}
+        summed = frozenset(summed) - frozenset(short)
+        factors, equalities = self.factors([self.graph.replace(node, short) for node in nodes])
         if equalities:
             return self.on_diagonal(factors, equalities, summed, row, column)
         arrays = [factor for factor in factors if factor.indices]
@@ -349,7 +359,7 @@ def _is_curved(node: Node) -> bool:
 
 def _is_elementwise(node: Node) -> bool:
     if node.op == "call" and node.payload in ("softmax", "log_softmax"):
-        return node.args[1].op == "call"  # of finitely many scalars
+        return node.args[1].payload == "logsumexp"  # of finitely many scalars
     return node.op in _ELEMENTWISE and node.payload not in ("centred", "others")
 
 
@@ -383,7 +393,7 @@ def _single_argument(graph: Graph, root: Node) -> tuple[Node, bool] | None:
         return None
     frontier, found, curved = {root}, None, False
     for node in reversed(_below(graph, root)):
-        if node is not root and frontier == {node}:
+        if node is not root and frontier == {node} and node.op not in _CONDITIONS:
             found = node, curved
         if not _is_elementwise(node):
             break
@@ -396,7 +406,7 @@ def _single_argument(graph: Graph, root: Node) -> tuple[Node, bool] | None:
 
 def _substitute(graph: Graph, root: Node, inner: Node, value: Node) -> Node:
     """The elementwise expression with its one argument replaced."""
-    if inner in root.args:
+    if [argument for argument in root.args if argument.indices] == [inner]:
         return graph.rebuild(root, [value if argument is inner else argument for argument in root.args])
     values = {inner: value}
     for node in _below(graph, root, inner):

@@ -145,14 +145,7 @@ class Reader:
 
     def factors(self, node: Node) -> list[Node]:
         """The factors of a product, also of products within it."""
-        pending, found = [node], []
-        while pending:
-            factor = pending.pop()
-            if factor.op == "mul":
-                pending.extend(factor.args)
-            else:
-                found.append(factor)
-        return sorted(found, key=lambda factor: factor.age)
+        return self.graph.factors(node)
 
     def open(self, indices: Iterable[Index], environment: Environment) -> dict[Index, sp.Expr]:
         """Extend an environment by summation symbols for the indices, as they were written where that is free."""

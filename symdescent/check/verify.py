@@ -1,0 +1,72 @@
+"""A gradient is compared with its own statement before it is handed out.
+
+The witness shares nothing with the derivation: the statement is evaluated with dual numbers along a random direction,
+and the derived expressions are evaluated at the same point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from symdescent.binding import Bound
+from symdescent.check.draw import instances, symbol_values, value_at
+from symdescent.check.evaluate import evaluate
+from symdescent.dual import Dual
+from symdescent.errors import VerificationError
+from symdescent.statement import Statement
+
+TOLERANCE = 1e-7
+
+
+def verify_gradient(statement: Statement, gradient: Any, seed: int = 20) -> None:
+    """Raise `VerificationError` if a gradient contradicts the statement at a random point."""
+    random = np.random.default_rng(seed)
+    for bound in instances(statement, seed):
+        direction = {p: random.normal(size=np.shape(v)) for p, v in bound.parameters.items()}
+        moved = {p: Dual(v, np.asarray(direction[p])[..., None]) for p, v in bound.parameters.items()}
+        slope = value_at(statement, bound, moved)
+        expected = float(slope.tangent[0]) if isinstance(slope, Dual) else 0.0
+        parts = {p: np.asarray(component_values(statement, gradient, p, bound)) for p in statement.parameters}
+        products = np.concatenate([np.ravel(np.reshape(parts[p], np.shape(direction[p])) * direction[p]) for p in parts])
+        if not np.isfinite(expected) or not np.isfinite(products).all():
+            continue
+        scale = max(float(np.abs(products).sum()), abs(expected), 1e-6)
+        if abs(products.sum() - expected) <= TOLERANCE * scale:
+            return
+        raise VerificationError(
+            f"the gradient derived for {str(statement.expression)[:300]} contradicts the statement (slope {products.sum():.12g} "
+            f"instead of {expected:.12g} along a random direction): this is a defect, please report it"
+        )
+
+
+def component_values(statement: Statement, gradient: Any, parameter: Any, bound: Bound, expression: Any = None,
+                     keys: Sequence[Any] | None = None) -> Any:  # fmt: skip
+    """The numbers of one parameter's gradient, in the parameter's shape, from its expression.
+
+    `expression` may be another candidate for the same gradient, `keys` the free indices that it is written with.
+    """
+    expression = gradient[parameter] if expression is None else expression
+    shape = np.shape(bound.parameters[parameter])
+    values = symbol_values(statement, bound)
+    for sample, array in statement.arrays.items():
+        values[array] = values.pop(sample)
+    keys = gradient.indices.get(parameter, ()) if keys is None else keys
+    values |= free_positions(keys, shape, statement.first_index)
+    result = evaluate(expression, values, first_index=statement.first_index)
+    if not keys and np.ndim(result) == 2 and len(shape) == 1:
+        result = np.reshape(result, shape) if np.shape(result)[1] == 1 else result
+    return np.broadcast_to(result, shape) if keys and np.shape(result) != shape else result
+
+
+def free_positions(keys: Sequence[Any], shape: Sequence[int], first_index: int) -> Mapping[Any, Any]:
+    """Arrays that stand for the free indices, so that one evaluation gives all components."""
+    positions = {}
+    for axis, (key, length) in enumerate(zip(keys, shape, strict=False)):
+        places = np.arange(first_index, first_index + length, dtype=float)
+        positions[key] = places.reshape([-1 if other == axis else 1 for other in range(len(shape))])
+    return positions
+
+
