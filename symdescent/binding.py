@@ -42,14 +42,17 @@ class Binder:
     def bind(self, params: Any, data: Any = None) -> Bound:
         """Return checked values for all parameters, data and extents, or raise `DataError`."""
         statement = self.statement
-        given = as_mapping(params, statement.parameters, "parameters")
-        parameters = {thing: self._value(thing, given, "parameter") for thing in statement.parameters}
+        parameters = self.parameters(as_mapping(params, statement.parameters, "parameters"))
         data = {} if data is None else as_mapping(data, (), "data")
         wanted = (*statement.samples, *(thing for thing in statement.constants if thing not in statement.extents))
         values = {thing: self._value(thing, data, "data") for thing in wanted}
         extents = self._extents({**parameters, **values}, data)
         self._check_ranges({**parameters, **values}, extents)
         return Bound(parameters, values, extents)
+
+    def parameters(self, given: Mapping[Any, Any]) -> dict[Any, Any]:
+        """A value for each parameter: a float, or a contiguous array of doubles."""
+        return {thing: self._value(thing, given, "parameter") for thing in self.statement.parameters}
 
     def parameter_shapes(self, data: Any) -> dict[Any, tuple[int, ...]]:
         """The shapes of the parameters as the data determine them, or `DataError` where they do not."""
@@ -306,12 +309,13 @@ def as_mapping(given: Any, single: tuple[Any, ...], what: str) -> Mapping[Any, A
 
 def look_up(thing: Any, given: Mapping[Any, Any]) -> Any:
     """The value of a symbol, under itself or its name."""
-    keys = list(given.keys())
-    for key in keys:
-        if isinstance(key, str):
-            if key == name_of(thing):
-                return given[key]
-        elif key is thing or (type(key) is type(thing) and (key == thing or name_of(key) == name_of(thing))):
+    for key in (thing, name_of(thing)):
+        try:
+            return given[key]
+        except (KeyError, TypeError):
+            continue
+    for key in given.keys():  # noqa: SIM118 (a DataFrame iterates over its columns, some mappings over nothing)
+        if type(key) is type(thing) and name_of(key) == name_of(thing):
             return given[key]
     return None
 

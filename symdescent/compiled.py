@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from symdescent import kernels
 from symdescent.binding import Binder, Bound, as_mapping, explain_non_finite
-from symdescent.codegen.program import KernelWriter
+from symdescent.codegen import tape
+from symdescent.codegen.program import Direction, KernelWriter, second_order
 from symdescent.errors import DataError, KinkError
+from symdescent.graph import Node
 from symdescent.statement import ARRAYS, Statement, name_of
 
 
@@ -32,25 +34,17 @@ class CompiledLoss:
     def __init__(self, statement: Statement) -> None:
         self.statement = statement
         self._binder = Binder(statement)
-        self._writer = KernelWriter(statement)
+        self._kernels: _Kernels = TapeKernels(statement) if tape.is_long(statement.root) else LoopKernels(statement)
 
-    @cached_property
+    @property
     def source(self) -> str:
-        """The generated module with the kernels `value` and `value_and_gradient`."""
-        return self._writer.value_and_gradient()
-
-    @cached_property
-    def _module(self) -> ModuleType:
-        return kernels.load(self.source)
-
-    @cached_property
-    def _second_order(self) -> ModuleType:
-        return kernels.load(KernelWriter(self.statement).hessian_vector_product())
+        """The generated module: the kernels `value` and `value_and_gradient`, or the loop that carries out a table."""
+        return self._kernels.source
 
     def value(self, params: Any, data: Any = None) -> float:
         """The loss L(params), a float."""
         bound = self._binder.bind(params, data)
-        result = float(kernels.call(self._module.value, *self._inputs(bound)))
+        result = self._kernels.value(bound)
         if not np.isfinite(result):
             explain_non_finite(bound.data)
         return result
@@ -68,10 +62,7 @@ class CompiledLoss:
 
     def evaluate(self, bound: Bound) -> tuple[float, dict[Any, Any]]:
         """The loss and its gradient at values that were checked before; not finite where they are not."""
-        outputs = self._outputs(bound)
-        result = kernels.call(self._module.value_and_gradient, *self._inputs(bound), *outputs.values())
-        value, *scalars = result if isinstance(result, tuple) else (result,)
-        return float(value), self._collect(bound, outputs, scalars)
+        return self._kernels.value_and_gradient(bound)
 
     def hessian_vector_product(self, params: Any, direction: Any, data: Any = None) -> dict[Any, Any]:
         r"""The Hessian times a direction, :math:`\nabla^2 L\, v`, without forming the Hessian.
@@ -80,44 +71,26 @@ class CompiledLoss:
         """
         bound = self._binder.bind(params, data)
         given = as_mapping(direction, self.statement.parameters, "direction")
-        along = {p: self._binder._value(p, given, "parameter") for p in self.statement.parameters}
+        along = self._binder.parameters(given)
         for parameter, value in along.items():
             if np.shape(value) != np.shape(bound.parameters[parameter]):
                 raise DataError(
                     f"the direction along {name_of(parameter)} has shape {np.shape(value)}, the parameter "
                     f"{np.shape(bound.parameters[parameter])}: they must agree"
                 )
-        outputs = self._outputs(bound)
-        kernel = self._second_order.hessian_vector_product
-        result = kernels.call(kernel, *self._inputs(bound, along), *outputs.values())
-        scalars = () if result is None else result if isinstance(result, tuple) else (result,)
-        return self._collect(bound, outputs, scalars)
+        return self._kernels.hessian_vector_product(bound, along)
 
-    def as_scipy(self, data: Any = None, start: Any = None) -> Callable[[Any], tuple[float, Any]]:
+    def as_scipy(self, data: Any = None, start: Any = None) -> FlatLoss:
         """Return ``x ↦ (f, g)`` on one flat vector, as ``scipy.optimize.minimize(..., jac=True)`` takes it.
 
         The vector holds the parameters in their order, arrays row by row; shapes that the data do not tell are taken
-        from `start`, a mapping like `params`.
+        from `start`, a mapping like `params`. See `FlatLoss` for packing and unpacking vectors.
         """
         return FlatLoss(self, data, start)
 
-    # -- between mappings and kernel arguments --------------------------------------------------------------------
-
-    def _inputs(self, bound: Bound, directions: dict[Any, Any] | None = None) -> list[Any]:
-        writer = self._writer
-        along = [] if directions is None else [directions[p] for p in self.statement.parameters]
-        data = [_read_only(bound.data[thing]) for thing in writer.data]
-        return [*bound.parameters.values(), *along, *data, *(bound.extents[symbol] for symbol in writer.extents)]
-
-    def _outputs(self, bound: Bound) -> dict[Any, Any]:
-        return {p: np.empty(np.shape(v)) for p, v in bound.parameters.items() if isinstance(p, ARRAYS)}
-
-    def _collect(self, bound: Bound, outputs: dict[Any, Any], scalars: Any) -> dict[Any, Any]:
-        rest = iter(scalars)
-        return {p: outputs[p] if p in outputs else float(next(rest)) for p in self.statement.parameters}
-
-    def _diagnose(self, bound: Bound, results: list[Any]) -> None:
+    def _diagnose(self, bound: Bound, results: Iterable[Any]) -> None:
         """Where a result is not finite, say why if the data or a kink explain it."""
+        results = list(results)
         if all(np.isfinite(result).all() for result in results):
             return
         explain_non_finite(bound.data)
@@ -128,8 +101,131 @@ class CompiledLoss:
             )
 
 
+class _Kernels(Protocol):
+    """What compiled code of either kind offers on checked values."""
+
+    @property
+    def source(self) -> str: ...
+    def value(self, bound: Bound) -> float: ...
+    def value_and_gradient(self, bound: Bound) -> tuple[float, dict[Any, Any]]: ...
+    def hessian_vector_product(self, bound: Bound, along: Mapping[Any, Any]) -> dict[Any, Any]: ...
+
+
+class LoopKernels:
+    """Kernels printed as loops, compiled by Numba."""
+
+    def __init__(self, statement: Statement) -> None:
+        self.statement = statement
+        self._writer = KernelWriter(statement)
+
+    @cached_property
+    def source(self) -> str:
+        """The generated module."""
+        return self._writer.value_and_gradient()
+
+    @cached_property
+    def _module(self) -> ModuleType:
+        return kernels.load(self.source)
+
+    @cached_property
+    def _second_order(self) -> ModuleType:
+        return kernels.load(KernelWriter(self.statement).hessian_vector_product())
+
+    def value(self, bound: Bound) -> float:
+        """The loss."""
+        return float(kernels.call(self._module.value, *bound.parameters.values(), *self.data(bound)))
+
+    def value_and_gradient(self, bound: Bound) -> tuple[float, dict[Any, Any]]:
+        """The loss and its gradient."""
+        outputs = self._outputs(bound)
+        kernel = self._module.value_and_gradient
+        result = kernels.call(kernel, *bound.parameters.values(), *self.data(bound), *outputs.values())
+        value, *scalars = result if isinstance(result, tuple) else (result,)
+        return float(value), self._collect(outputs, scalars)
+
+    def hessian_vector_product(self, bound: Bound, along: Mapping[Any, Any]) -> dict[Any, Any]:
+        """The Hessian times a direction."""
+        outputs = self._outputs(bound)
+        kernel = self._second_order.hessian_vector_product
+        result = kernels.call(kernel, *bound.parameters.values(), *along.values(), *self.data(bound), *outputs.values())
+        scalars = () if result is None else result if isinstance(result, tuple) else (result,)
+        return self._collect(outputs, scalars)
+
+    def data(self, bound: Bound) -> list[Any]:
+        """Data and extents, in the order of the kernels' arguments."""
+        data = [_read_only(bound.data[thing]) for thing in self._writer.data]
+        return [*data, *(bound.extents[symbol] for symbol in self._writer.extents)]
+
+    def _outputs(self, bound: Bound) -> dict[Any, Any]:
+        return {p: np.empty(np.shape(v)) for p, v in bound.parameters.items() if isinstance(p, ARRAYS)}
+
+    def _collect(self, outputs: dict[Any, Any], scalars: Iterable[Any]) -> dict[Any, Any]:
+        rest = iter(scalars)
+        return {p: outputs[p] if p in outputs else float(next(rest)) for p in self.statement.parameters}
+
+
+class TapeKernels:
+    """A loss that is too long for printed code: a table of operations, carried out by one compiled loop."""
+
+    source = tape.interpreter_source()
+
+    def __init__(self, statement: Statement) -> None:
+        self.statement = statement
+
+    @cached_property
+    def program(self) -> TapeProgram:
+        """Value and gradient as a table."""
+        return TapeProgram(self.statement, [self.statement.root], self.statement.scatters())
+
+    @cached_property
+    def _second_order(self) -> TapeProgram:
+        return TapeProgram(self.statement, [], second_order(self.statement))
+
+    def value(self, bound: Bound) -> float:
+        """The loss."""
+        return self.value_and_gradient(bound)[0]
+
+    def value_and_gradient(self, bound: Bound) -> tuple[float, dict[Any, Any]]:
+        """The loss and its gradient."""
+        values = self.program.run({**bound.parameters, **bound.data, **bound.extents})
+        return float(values[0]), self._collect(self.program, bound, values[1:])
+
+    def hessian_vector_product(self, bound: Bound, along: Mapping[Any, Any]) -> dict[Any, Any]:
+        """The Hessian times a direction."""
+        directions = {Direction(p): value for p, value in along.items()}
+        values = self._second_order.run({**bound.parameters, **directions, **bound.data, **bound.extents})
+        return self._collect(self._second_order, bound, values)
+
+    def _collect(self, program: TapeProgram, bound: Bound, values: Any) -> dict[Any, Any]:
+        gradient = {p: np.zeros(np.shape(v)) for p, v in bound.parameters.items()}
+        for (parameter, places), value in zip(program.targets, values, strict=True):
+            gradient[parameter][places] += value
+        return {p: value if value.ndim else float(value) for p, value in gradient.items()}
+
+
+class TapeProgram:
+    """A table with its inputs and outputs: values first, then contributions to the entries in `targets`."""
+
+    def __init__(self, statement: Statement, values: list[Node], scatters: list[Any]) -> None:
+        self.tape = tape.record(statement.graph, [*values, *(scatter.contribution for scatter in scatters)])
+        self.targets = [(s.parameter, tuple(int(place.number) for place in s.places)) for s in scatters]
+
+    @cached_property
+    def runner(self) -> Any:
+        """The compiled loop."""
+        return kernels.load(TapeKernels.source).run
+
+    def run(self, given: Mapping[Any, Any]) -> Any:
+        """Carry out the table; the numbers at the outputs."""
+        values = self.tape.values()
+        for place, (thing, places) in enumerate(self.tape.leaves):
+            values[place] = np.asarray(given[thing])[places] if places else given[thing]
+        kernels.call(self.runner, self.tape.code, self.tape.a, self.tape.b, self.tape.c, values, self.tape.first)
+        return values[self.tape.outputs]
+
+
 class FlatLoss:
-    """A compiled loss on one flat vector."""
+    """A compiled loss on one flat vector: ``x ↦ (f, g)``."""
 
     def __init__(self, compiled: CompiledLoss, data: Any, start: Any) -> None:
         self._compiled, self._data = compiled, data
@@ -147,7 +243,7 @@ class FlatLoss:
         return np.concatenate([np.ravel(value) for value in bound.parameters.values()])
 
     def unflatten(self, x: Any) -> dict[Any, Any]:
-        """The parameters by name, from a flat vector."""
+        """The parameters by symbol, from a flat vector."""
         x = np.asarray(x, dtype=np.float64)
         if x.shape != (self.size,):
             raise DataError(f"the flat vector has shape {x.shape}, but the parameters have {self.size} entries in all")
@@ -175,3 +271,4 @@ def _read_only(value: Any) -> Any:
     view = value.view(np.ndarray)
     view.flags.writeable = False
     return view
+

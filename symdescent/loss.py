@@ -142,7 +142,7 @@ class Loss:
         for parameter in self.parameters:
             tangents = forward(graph, [s.contribution for s in scatters], {parameter: lambda leaf: graph.one}, statement.kinks)
             moved = [Scatter(s.parameter, s.places, tangents[s.contribution], s.indices) for s in scatters if s.contribution in tangents]
-            columns.append([_component(reader, statement, moved, row) for row in self.parameters])
+            columns.append([_component(reader, statement, [s for s in moved if s.parameter == row], row) for row in self.parameters])
         return sp.Matrix(columns).T
 
     # -- verbs ----------------------------------------------------------------------------------------------------
@@ -217,8 +217,10 @@ class Gradient(Mapping[Any, Any]):
 
 def _read_gradient(reader: Reader, statement: Statement, scatters: list[Scatter]) -> Gradient:
     components, indices = {}, {}
-    for parameter in statement.parameters:
-        own = [scatter for scatter in scatters if scatter.parameter == parameter]
+    of: dict[Any, list[Scatter]] = {parameter: [] for parameter in statement.parameters}
+    for scatter in scatters:
+        of[scatter.parameter].append(scatter)
+    for parameter, own in of.items():
         if isinstance(parameter, sp.IndexedBase):
             indices[parameter] = _component_indices(statement, parameter)
         components[parameter] = _component(reader, statement, own, parameter, indices.get(parameter, ()))
@@ -226,12 +228,11 @@ def _read_gradient(reader: Reader, statement: Statement, scatters: list[Scatter]
 
 
 def _component(reader: Reader, statement: Statement, scatters: list[Scatter], parameter: Any, keys: tuple[Any, ...] = ()) -> Any:
-    own = [scatter for scatter in scatters if scatter.parameter == parameter]
     if isinstance(parameter, sp.MatrixSymbol):
         from symdescent.notation.raising import raise_gradient
 
-        return raise_gradient(reader, own, parameter, parameter.shape)
-    return reader.component(own, keys, statement.shape(parameter))
+        return raise_gradient(reader, scatters, parameter, parameter.shape)
+    return reader.component(scatters, keys, statement.shape(parameter))
 
 
 def _component_indices(statement: Statement, parameter: Any) -> tuple[sp.Expr, ...]:

@@ -93,7 +93,7 @@ def state(expression: Any, parameters: Any = None, *, samples: Any = None, reduc
     for sample in sampled:
         if sample not in present:
             raise StatementError(f"the loss does not use the sample {sample}{_hint(sample, present)}")
-    constants = tuple(sorted((t for t in present if t not in chosen and t not in sampled and t != count), key=name_of))
+    constants = tuple(sorted(present - {*chosen, *sampled, count}, key=name_of))
     as_matrices = any(isinstance(parameter, sp.MatrixSymbol) for parameter in chosen)
     arrays = {sample: _stacked(sample, count, as_matrices) for sample in sampled}
     return Statement(expression, chosen, sampled, constants, frozenset(extents), arrays, index, count, reduction,
@@ -186,7 +186,7 @@ def _parameters(given: Any, present: set[Any], samples: Sequence[Any], extents: 
         if not candidates:
             raise StatementError("the loss contains no free symbol: there is nothing to differentiate by")
         return tuple(sorted(candidates, key=name_of))
-    chosen = []
+    chosen: dict[Any, None] = {}
     for thing in _listed(given):
         if isinstance(thing, str):
             named = [candidate for candidate in present if name_of(candidate) == thing]
@@ -202,17 +202,19 @@ def _parameters(given: Any, present: set[Any], samples: Sequence[Any], extents: 
             raise StatementError(f"the parameter {thing} is given twice")
         if isinstance(thing, sp.Symbol) and thing.is_integer:
             raise StatementError(f"the parameter {thing} is declared an integer: descent needs a real symbol")
-        chosen.append(thing)
+        chosen[thing] = None
     if not chosen:
         raise StatementError("there is no parameter: name the symbols to differentiate by")
     return tuple(chosen)
 
 
 def _check_used(parameters: Sequence[Any], root: Node, present: set[Any], lowering: Lowering) -> None:
+    wanted = set(parameters)
+    used = {node.payload for node in reachable([root]) if is_parameter(node, wanted)}
     for parameter in parameters:
         if parameter in lowering.index_arrays:
             raise StatementError(f"the parameter {parameter} is used as an index: positions cannot be differentiated")
-        if not any(is_parameter(node, {parameter}) for node in reachable([root])):
+        if parameter not in used:
             raise StatementError(f"the loss does not depend on the parameter {parameter}{_hint(parameter, present)}")
 
 

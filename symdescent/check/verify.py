@@ -13,7 +13,7 @@ import numpy as np
 
 from symdescent.binding import Bound
 from symdescent.check.draw import instances, symbol_values, value_at
-from symdescent.check.evaluate import evaluate
+from symdescent.check.evaluate import evaluate, leaves
 from symdescent.dual import Dual
 from symdescent.errors import VerificationError
 from symdescent.statement import Statement
@@ -54,7 +54,10 @@ def component_values(statement: Statement, gradient: Any, parameter: Any, bound:
     for sample, array in statement.arrays.items():
         values[array] = values.pop(sample)
     keys = gradient.indices.get(parameter, ()) if keys is None else keys
-    values |= free_positions(keys, shape, statement.first_index)
+    if len(values) > 20:
+        used = leaves(expression) | statement.extents | {statement.sample_count}
+        values = {thing: values[thing] for thing in used if thing in values}
+    values = {**values, **free_positions(keys, shape, statement.first_index)}
     result = evaluate(expression, values, first_index=statement.first_index)
     if not keys and np.ndim(result) == 2 and len(shape) == 1:
         result = np.reshape(result, shape) if np.shape(result)[1] == 1 else result

@@ -180,13 +180,13 @@ def _function(writer: KernelWriter, name: str, said: str, parts: Mapping[Any, Se
     arguments = {thing: signature.names[thing] for thing in (*statement.parameters, *writer.data)}
     scalars = [known for thing, known in arguments.items() if not isinstance(thing, ARRAYS) and thing not in statement.samples]
     extents = [signature.names[symbol] for symbol in writer.extents]
-    printer = ArrayPrinter(statement, names, frozenset(writer.extents), _order([*ends, *places]))
+    printer = ArrayPrinter(statement, names, scalars, frozenset(writer.extents), _order([*ends, *places]))
     left = iter(ends)
     moved = {key: [(places, next(left)) for places, _ in listed] for key, listed in parts.items()}
     titles = {listed[0][1]: signature.gradients[key] for key, listed in moved.items() if key is not None and printer.is_direct(key, listed)}
     printer.compute(ends, titles)
     results = [printer.result(key, signature.gradients.get(key, ""), listed) for key, listed in moved.items()]
-    lines = [f'"""{said}"""', *printer.start(scalars), *printer.lines, f"return {', '.join(results)}"]
+    lines = [f'"""{said}"""', *printer.lines, f"return {', '.join(results)}"]
     head = f'@np.errstate(all="ignore")\ndef {name}({", ".join([*arguments.values(), *(["*"] if extents else []), *extents])}):\n'
     return head + "".join(f"    {line}\n" for line in lines), printer.helpers
 
@@ -203,10 +203,25 @@ def _gradient_parts(statement: Statement) -> dict[Any, list[Part]]:
             node = graph.select(graph.all(*masks), node, graph.zero)
             for index in over:
                 node = graph.regroup(Node("sum", (), index, frozenset(), 0), node)
-        else:
-            node = graph.sum(node, over)
+        for index in () if masks else over:
+            node = _sum(graph, node, index)
         totals[scatter.parameter].setdefault(scatter.places, []).append(node)
     return {parameter: [(places, graph.add(*nodes)) for places, nodes in found.items()] for parameter, found in totals.items()}
+
+
+def _sum(graph: Graph, node: Node, index: Index) -> Node:
+    """The sum over an index; what does not depend on it is taken out, also from products within the product."""
+    factors: dict[frozenset[Index], list[Node]] = {}
+    pending = [node]
+    while pending:
+        part = pending.pop()
+        if part.op == "mul":
+            pending.extend(part.args)
+        else:
+            factors.setdefault(part.indices, []).append(part)
+    inside = [graph.mul(*members) for indices, members in factors.items() if index in indices]
+    outside = [graph.mul(*members) for indices, members in factors.items() if index not in indices]
+    return graph.mul(*outside, graph.reduce("sum", graph.mul(*inside) if outside else node, index))
 
 
 def _masked(graph: Graph, roots: Sequence[Node]) -> list[Node]:
@@ -250,10 +265,10 @@ class ArrayPrinter(ScalarPrinter):
     argument, so that axes of its own may stand in front.
     """
 
-    def __init__(self, statement: Statement, names: Names, integers: frozenset[object], order: Axes) -> None:
+    def __init__(self, statement: Statement, names: Names, scalars: Sequence[str], integers: frozenset[object], order: Axes) -> None:
         super().__init__(lambda node: self._variables.get(node), self._identifier, integers, frozenset(),
                          frozenset(statement.lowering.index_arrays))  # fmt: skip
-        self.statement, self.graph, self.names = statement, statement.graph, names
+        self.statement, self.graph, self.names, self.scalars = statement, statement.graph, names, scalars
         self.lines: list[str] = []
         self.target: Axes = ()
         self.batched: set[Node] = set()
@@ -277,6 +292,7 @@ class ArrayPrinter(ScalarPrinter):
         summed = {node.args[0] for node in nodes if node.op == "sum" and node.args[0].op == "mul"}
         for node in nodes:
             in_place = node.op in ("const", "symbol", "index") or (node in summed and uses[node] == 1)
+            in_place = in_place or (node.op == "power" and node.args[0].payload in self.integers and node.args[1].number == -1)
             if node not in titles and (in_place or (node.op == "load" and self._slices(node.payload, node.args))):
                 continue
             self.target = self.axes(node)
@@ -287,10 +303,12 @@ class ArrayPrinter(ScalarPrinter):
             if node in titles or uses[node] > 1 or len(written) > INLINE:
                 self._assign(node, titles.get(node) or self._numbered(node), written)
 
-    def start(self, scalars: Sequence[str]) -> list[str]:
-        """The statement that must come first: the shape B of the scalar arguments, where it is needed."""
-        shapes = ", ".join(f"np.shape({name})" for name in scalars)
-        return [f"{self.batch} = np.broadcast_shapes({shapes})"] if self.batch else []
+    def _batch_shape(self) -> str:
+        """The name of the shape B of the scalar arguments."""
+        if self.batch is None:
+            self.batch = self.names.fresh("batch")
+            self.lines.append(f"{self.batch} = np.broadcast_shapes({', '.join(f'np.shape({s})' for s in self.scalars)})")
+        return self.batch
 
     def result(self, key: Any, name: str, parts: Sequence[Part]) -> str:
         """The text of a result: the value, or the gradient of a parameter, which is added up here."""
@@ -299,8 +317,8 @@ class ArrayPrinter(ScalarPrinter):
         if self.is_direct(key, parts):
             return self._own(parts[0][1])
         array = self.names.of(key)
-        self.batch = self.batch or self.names.fresh("batch")
-        self.lines.append(f"{name} = np.zeros({self.batch} + {array}.shape)")
+        batch = f"{self._batch_shape()} + " if self.scalars else ""
+        self.lines.append(f"{name} = np.zeros({batch}{array}.shape)")
         self.lines.extend(self._scatter(key, name, places, node) for places, node in parts)
         return name
 
@@ -496,7 +514,8 @@ class ArrayPrinter(ScalarPrinter):
                 return None
             index, step, start = found
             graph = self.graph
-            stop = graph.add(start, graph.mul(graph.const(step), index.extent), graph.const(1 - step))
+            terms = (start, graph.mul(graph.const(step), index.extent), graph.const(1 - step))
+            stop = graph.add(*(part for term in terms for part in (term.args if term.op == "add" else (term,))))
             whole = shape is not None and len(shape) == len(places) and self.statement.lowering.lower(shape[axis]) is stop
             first, last = "" if start is graph.zero else self.integer(start), "" if whole else self._at_least_zero(stop)
             written.append(f"{first}:{last}" + (f":{step}" if step > 1 else ""))

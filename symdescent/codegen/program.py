@@ -14,7 +14,7 @@ from symdescent.codegen.names import Names, is_plain
 from symdescent.codegen.schedule import schedule
 from symdescent.differentiate import Scatter, forward
 from symdescent.elementary import scalar
-from symdescent.graph import Index, Node
+from symdescent.graph import Graph, Index, Node
 from symdescent.notation.reading import Reader
 from symdescent.statement import ARRAYS, Statement, name_of
 
@@ -121,22 +121,10 @@ class KernelWriter:
 
     def hessian_vector_product(self) -> str:
         """The module with the kernel `hessian_vector_product`: the derivative of the gradient along a direction."""
-        graph = self.statement.graph
-        scatters = self.statement.scatters(exact_products=True)
-        directions = {p: Direction(p) for p in self.statement.parameters}
-        tangents = forward(
-            graph,
-            [scatter.contribution for scatter in scatters],
-            {p: (lambda leaf, d=d: graph.load(d, leaf.args) if leaf.args else graph.symbol(d)) for p, d in directions.items()},
-            self.statement.kinks,
-        )
-        moved = [
-            Scatter(scatter.parameter, scatter.places, tangents[scatter.contribution], scatter.indices)
-            for scatter in scatters
-            if tangents.get(scatter.contribution, graph.zero) is not graph.zero
-        ]
+        moved = second_order(self.statement)
+        directions = tuple(map(Direction, self.statement.parameters))
         text = "The Hessian times a direction."
-        function = self.function("hessian_vector_product", text, [], moved or [_nothing(self.statement)], tuple(directions.values()))
+        function = self.function("hessian_vector_product", text, [], moved or [_nothing(self.statement)], directions)
         return self.module("Hessian-vector product of a loss.", [function])
 
     def module(self, title: str, functions: Sequence[str]) -> str:
@@ -154,6 +142,28 @@ class KernelWriter:
             return "\n"
         mean = {"mean": "the mean over the samples of ", "sum": "the sum over the samples of "}[self.statement.reduction]
         return f"\n\nLoss: {mean if self.statement.samples else ''}{written}\n"
+
+
+def second_order(statement: Statement) -> list[Scatter]:
+    """The derivative of the gradient along a direction: forward over reverse."""
+    graph = statement.graph
+    scatters = statement.scatters(exact_products=True)
+    tangents = forward(
+        graph,
+        [scatter.contribution for scatter in scatters],
+        {p: lambda leaf: _along(graph, leaf) for p in statement.parameters},
+        statement.kinks,
+    )
+    return [
+        Scatter(scatter.parameter, scatter.places, tangents[scatter.contribution], scatter.indices)
+        for scatter in scatters
+        if tangents.get(scatter.contribution, graph.zero) is not graph.zero
+    ]
+
+
+def _along(graph: Graph, leaf: Node) -> Node:
+    direction = Direction(leaf.payload)
+    return graph.load(direction, leaf.args) if leaf.args else graph.symbol(direction)
 
 
 def _nothing(statement: Statement) -> Scatter:

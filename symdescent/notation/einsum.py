@@ -87,12 +87,30 @@ def _is_negative(coefficient: Any) -> bool:
 
 
 def times(coefficient: Any, *matrices: Any) -> Any:
-    """A scalar times a product of matrices, with all scalars gathered in front."""
+    """A scalar times a product of matrices, with all scalars gathered in front; ``-Xᵀ(A - B)`` is ``Xᵀ(B - A)``."""
     parts = [split(matrix) for matrix in matrices]
-    scalar, rest = sp.Mul(coefficient, *(c for c, _ in parts)), [matrix for _, matrix in parts]
+    scalar = sp.Mul(coefficient, *(c for c, _ in parts))
+    rest = [factor for _, matrix in parts for factor in (matrix.args if isinstance(matrix, sp.MatMul) else (matrix,))]
+    turned = _turned(rest) if _is_negative(scalar) else None
+    if turned is not None:
+        scalar, rest = -scalar, turned
     if len(rest) == 1 and isinstance(rest[0], sp.MatAdd) and scalar.is_Rational:  # as SymPy does: 2*A - 2*B
         return rest[0] if scalar == 1 else plus(times(scalar, term) for term in rest[0].args)
     return sp.MatMul(scalar, *rest).doit(deep=False)
+
+
+def _turned(factors: list[Any]) -> list[Any] | None:
+    """The factors with one difference among them turned round, which changes the sign of their product."""
+    for place, factor in reversed(list(enumerate(factors))):
+        other = None
+        if isinstance(factor, sp.MatAdd) and any(_is_negative(split(term)[0]) for term in factor.args):
+            other = plus(times(-1, term) for term in factor.args)
+        elif isinstance(factor, (sp.MatMul, sp.HadamardProduct)):
+            inner = _turned([part for part in factor.args if part.is_Matrix])
+            other = _canonical_hadamard(factor.func(*inner)) if inner is not None else None
+        if other is not None:
+            return [*factors[:place], other, *factors[place + 1 :]]
+    return None
 
 
 def plus(terms: Iterable[Any]) -> Any:
@@ -133,18 +151,22 @@ def closed(matrix: Any) -> sp.Expr:
 
 
 def gather(terms: Iterable[Any]) -> Any:
-    """A sum whose terms share a coefficient and a left factor: ``XᵀA/n - XᵀB/n = Xᵀ(A - B)/n``."""
+    """A sum in which ``XᵀA/n - XᵀB/n`` becomes ``Xᵀ(A - B)/n``: a common coefficient and left factor are taken out."""
+    whole = plus(terms)
+    if not isinstance(whole, sp.MatAdd):
+        return whole
     groups: dict[tuple[Any, Any], list[Any]] = {}
-    single: list[Any] = []
-    for term in (part for whole in terms for part in (whole.args if isinstance(whole, sp.MatAdd) else (whole,))):
-        coefficient, rest = split(term)
-        if isinstance(rest, sp.MatMul):
-            sign = -1 if _is_negative(coefficient) else 1
-            groups.setdefault((sign * coefficient, rest.args[0]), []).append(times(sign, *rest.args[1:]))
+    for coefficient, rest in map(split, whole.args):
+        sign = -1 if _is_negative(coefficient) else 1
+        left, *right = rest.args if isinstance(rest, sp.MatMul) else (None, rest)
+        groups.setdefault((sign * coefficient, left), []).append(times(sign, *right))
+    parts: list[Any] = []
+    for (coefficient, left), rests in groups.items():
+        if left is None or len(rests) == 1:
+            parts.extend(times(coefficient, *([left] if left is not None else []), rest) for rest in rests)
         else:
-            single.append(term)
-    return plus(single + [times(coefficient, first, gather(rests) if len(rests) > 1 else rests[0])
-                          for (coefficient, first), rests in groups.items()])  # fmt: skip
+            parts.append(times(coefficient, left, gather(rests)))
+    return plus(parts)
 
 
 # -- contraction ------------------------------------------------------------------------------------------------------
@@ -209,22 +231,32 @@ def _eliminate(groups: Groups, label: Label, remaining: list[Label], length: Cal
         return sp.S.One
     if len(touching) > 2:
         raise NotMatrixError("three matrices share an index")
-    left, right = (_merged(group, label, other) for group, other in zip(matrices, others, strict=True))
-    middle = []
-    if vector:
-        weights = hadamard(vector)
-        scaled = [other for other in others if other not in remaining and frozenset({other}) in groups]
-        if scaled:  # r[k] v[b] M[k,b] is (r vᵀ) ∘ M, as in the textbook's backward pass
-            column = hadamard([factor.matrix for factor in groups.pop(frozenset({scaled[-1]}))])
-            if scaled[-1] == others[1]:
-                right = _scaled([right], weights, column)
-            else:
-                left = _scaled([left], weights, column)
-        else:
-            middle = [diagonal(weights)]
-    product = times(1, transpose(left), *middle, right)
+    product = _through(dict(zip(others, matrices, strict=True)), label, vector, groups, remaining)
     groups.setdefault(frozenset(others), []).append(Labelled(product, tuple(others)))
     return sp.S.One
+
+
+def _through(sides: dict[Label, list[Labelled]], label: Label, vector: list[Any], groups: Groups,
+             remaining: list[Label]) -> Any:  # fmt: skip
+    """``Σ_k A[a,k] r[k] B[k,b]`` as ``A diag(r) B``.
+
+    With a vector v[b] beside it, r goes into ``B ∘ (r vᵀ)``: the backward pass through a layer, as textbooks have it.
+    """
+    weights = hadamard(vector) if vector else None
+    beside = [other for other in sides if other not in remaining and frozenset({other}) in groups]
+    scaled = beside[-1] if vector and beside else None
+    outer = hadamard([factor.matrix for factor in groups.pop(frozenset({scaled}))]) if scaled is not None else None
+    middle = [diagonal(weights)] if vector and scaled is None else []
+
+    def side(row: Label, column: Label) -> Any:
+        matrix = _merged(sides[column if row == label else row], row, column)
+        if scaled is None or scaled not in (row, column):
+            return matrix
+        return _scaled([matrix], *((outer, weights) if row == scaled else (weights, outer)))
+
+    a, b = sides
+    upright = times(1, side(a, label), *middle, side(label, b))
+    return plainer(upright, transpose(times(1, side(b, label), *middle, side(label, a))))
 
 
 def _dot(vectors: list[Any]) -> Any:

@@ -35,28 +35,44 @@ _CONDITIONS = {"all", "any", "not", *RELATIONS}
 _ELEMENTWISE = {"add", "mul", "power", "call", "select", *_CONDITIONS}
 
 
-def raise_gradient(reader: Reader, scatters: Sequence[Scatter], parameter: Any, shape: Sequence[Any]) -> Any:
+def raise_gradient(reader: Reader, scatters: Sequence[Scatter], parameter: Any, shape: Sequence[Any]) -> sp.MatrixExpr:
     """Return the gradient with respect to a matrix parameter as a matrix expression of its shape.
 
-    What cannot be written with matrix operations is added as a `FunctionMatrix` of components.
+    What cannot be written with matrix operations is added as a `FunctionMatrix` of components. A value that is
+    masked, ``[c] a``, reads as a step function times a where c and a depend on different matrices: so the reading is
+    undefined, not 0, where a is undefined and c does not hold.
     """
     rows, columns = map(sp.sympify, shape)
     raiser = _Raiser(reader)
-    terms, left = [], []
+    terms, single, left = [], [], []
     for scatter in scatters:
+        if scatter.parameter != parameter:
+            continue
+        if rows.is_Integer and columns.is_Integer and all(place.number is not None for place in scatter.places):
+            single.append(scatter)
+            continue
         try:
             terms.append(raiser.scattered(scatter, rows, columns))
-        except NotMatrixError:
+        except (NotMatrixError, RecursionError):  # SymPy cannot walk a matrix expression that is so deep either
             left.append(scatter)
+    if single:
+        terms.append(raiser.entries(single, rows, columns))
     if left:
-        i, j = (sp.Symbol(_unused(letters, reader.taken), integer=True) for letters in ("ipr", "jqs"))
-        component = reader.component(left, (i, j)[: len(left[0].places)], (rows, columns))
-        terms.append(sp.FunctionMatrix(rows, columns, sp.Lambda((i, j), component)))
+        terms.append(_components(reader, left, rows, columns))
     return gather(terms) if terms else ZeroMatrix(rows, columns)
 
 
+def _components(reader: Reader, scatters: Sequence[Scatter], rows: sp.Expr, columns: sp.Expr) -> sp.FunctionMatrix:
+    """The components as a function of their indices."""
+    keys = [sp.Symbol(name, integer=True) for name in _unused("ij", reader.taken)]
+    component = reader.component(scatters, keys[: len(scatters[0].places)], (rows, columns))
+    if len(scatters[0].places) == 1:  # the column's index must not be bound inside: a Lambda would replace it there
+        keys[1] = sp.Symbol(_unused("ji", [*reader.taken, *map(str, component.atoms(sp.Symbol))])[0], integer=True)
+    return sp.FunctionMatrix(rows, columns, sp.Lambda(tuple(keys), component))
+
+
 def raise_value(reader: Reader, node: Node, row: Index | None = None, column: Index | None = None) -> Any:
-    """Return a node as a matrix over (row, column), as a column or row vector, or as a scalar; None if there is no form."""
+    """Return a node as a matrix over (row, column), as a vector, or as a scalar; None if it has no such form."""
     try:
         return _Raiser(reader).contraction([node], (), row, column)
     except NotMatrixError:
@@ -68,7 +84,7 @@ class _Raiser:
 
     def __init__(self, reader: Reader) -> None:
         self.reader, self.graph = reader, reader.graph
-        self.variable = sp.Symbol(_unused("tzuxs", reader.taken), real=True)
+        self.variables = [sp.Symbol(name, real=True) for name in _unused("tzuxs", reader.taken)]
         self._matrices: dict[Node, Labelled] = {}
 
     # -- places and scalars ----------------------------------------------------------------------------------------
@@ -91,6 +107,14 @@ class _Raiser:
             value = times(1, sp.Identity(rows)[:, parts[0]], value)
         return value if parts[1] is None else times(1, value, sp.Identity(columns)[parts[1], :])
 
+    def entries(self, scatters: Iterable[Scatter], rows: sp.Integer, columns: sp.Integer) -> Any:
+        """What is added to single entries, as a matrix written out."""
+        matrix = sp.zeros(rows, columns)
+        for scatter in scatters:
+            row, column = [*(place.number for place in scatter.places), 0][:2]
+            matrix[row, column] += self.contraction([scatter.contribution], scatter.indices, None, None)
+        return matrix.as_immutable()
+
     def axis(self, place: Node, length: sp.Expr) -> tuple[Index | None, slice | None]:
         """The index that runs along an axis, and the part of the axis that it covers, if not the whole."""
         parts = place.args if place.op == "add" else (place,)
@@ -111,6 +135,10 @@ class _Raiser:
 
     def scalar(self, root: Node) -> sp.Expr:
         """A node without indices, its sums written as traces where that is possible."""
+        return self.reader.expression(self.opened(root), {})
+
+    def opened(self, root: Node) -> Node:
+        """A node without indices, with its sums replaced by what they read as."""
         value: dict[Node, Node] = {}
         for node in reachable([root], lambda node: node.op not in REDUCTIONS):
             if node.op in REDUCTIONS:
@@ -122,7 +150,7 @@ class _Raiser:
                 value[node] = self.graph.call("exp", self.graph.sub(*args))
             else:
                 value[node] = node if tuple(args) == node.args else self.graph.rebuild(node, args)
-        return self.reader.expression(value[root], {})
+        return value[root]
 
     def reduced(self, node: Node) -> sp.Expr | None:
         """A reduction to a scalar in matrix notation, if it has one."""
@@ -140,6 +168,8 @@ class _Raiser:
         found = self._matrices.get(node)
         if found is None:
             whole = self.joined(node) if node.op == "add" else node
+            if node.op == "select" and node.args[1:] == (self.graph.one, self.graph.zero):
+                whole = _mask(self.graph, node.args[0])
             found = self.load(node) if node.op == "load" else self.fused(whole) or self.drafted(whole)
             self._matrices[node] = found
         return found
@@ -176,7 +206,7 @@ class _Raiser:
     def load(self, node: Node) -> Labelled:
         """An array, its transpose, or a part of it."""
         base = self.reader.arrays.get(node.payload, node.payload)
-        if not isinstance(base, sp.MatrixSymbol) or len(node.args) > 2:
+        if not isinstance(base, sp.MatrixSymbol) or len(node.args) not in ((1, 2) if base.shape[1] == 1 else (2,)):
             raise NotMatrixError("not a matrix")
         axes = [self.axis(place, length) for place, length in zip(node.args, base.shape, strict=False)]
         labels = tuple(index for index, _ in axes if index is not None)
@@ -194,7 +224,7 @@ class _Raiser:
         body, index, rows = total.args[0], total.payload, tuple(total.indices)
         if len(rows) > 1 or body.indices != {index, *rows} or (rows and self.length(index) == 1):
             raise NotMatrixError("the entries that are summed are not a row")
-        inside = self.contraction([body], (), *(rows or (index,)), index if rows else None)
+        inside = self.contraction([body], (), rows[0] if rows else index, index if rows else None)
         if node is total:
             return Labelled(RowLogSumExp(inside), rows).at(row, column) if rows else RowLogSumExp(inside)
         place = match_index(self.graph, body, node.args[0], index)
@@ -219,16 +249,25 @@ class _Raiser:
         matrix, labels = (part := self.labelled(inner)).matrix, part.labels
         if node.op == "power" and inner is node.args[0]:
             return Labelled(sp.HadamardPower(matrix, self.scalar(node.args[1])), labels)
-        body = self.scalar(_substitute(self.graph, node, inner, self.graph.symbol(self.variable)))
+        for variable in self.variables:  # one that no function inside binds
+            opened = self.opened(_substitute(self.graph, node, inner, self.graph.symbol(variable)))
+            symbols = [part.payload for part in reachable([opened]) if part.op == "symbol" and part.payload != variable]
+            if not any(symbol.has(variable) for symbol in symbols):
+                break
+        else:
+            raise NotMatrixError("functions within functions")
+        factor, body = _without_constants(self.reader.expression(opened, {}), variable)
         if matrix.shape == (1, 1):
-            return Labelled(times(body.xreplace({self.variable: sp.Trace(matrix)}), OneMatrix(1, 1)), labels)
-        return Labelled(ElementwiseApplyFunction(sp.Lambda(self.variable, body), matrix), labels)
+            return Labelled(times(factor * body.xreplace({variable: sp.Trace(matrix)}), OneMatrix(1, 1)), labels)
+        return Labelled(times(factor, ElementwiseApplyFunction(sp.Lambda(variable, body), matrix)), labels)
 
     def plain(self, node: Node) -> Node:
         """The same in terms of sums and products, where that is how to write it with matrices."""
         graph = self.graph
         if node.op == "select" and node.args[2] is not graph.zero:
             condition, then, otherwise = node.args
+            if any(branch.number is not None and branch.number != branch.number for branch in (then, otherwise)):
+                raise NotMatrixError("undefined where the condition does not hold")
             return graph.add(graph.mul(_mask(graph, condition), then),
                              graph.mul(_mask(graph, graph.negation(condition)), otherwise))  # fmt: skip
         if node.op != "call":
@@ -242,7 +281,7 @@ class _Raiser:
         if node.payload == "centred":  # a - A p
             return graph.sub(node.args[0], graph.mul(node.args[1], node.args[3]))
         if node.payload == "others":
-            return graph.mul(node.args[0], graph.power(node.args[1], graph.const(-1)))
+            return graph.mul(node.args[1], graph.power(node.args[2], graph.const(-1)))
         if node.payload in ("max", "min"):
             first, rest = node.args[0], node.args[1:]
             second = rest[0] if len(rest) == 1 else graph.call(node.payload, *rest)
@@ -297,14 +336,15 @@ class _Raiser:
                     if condition.op == "equal" and len(indices) == 2 and indices[0].extent is indices[1].extent:
                         equalities.append((indices[0], indices[1]))
                     else:
-                        pending.append(_mask(self.graph, condition))
+                        factors.append(self.graph.select(condition, self.graph.one, self.graph.zero))
             else:
                 factors.append(node)
         return sorted(factors, key=lambda factor: factor.age), equalities
 
     def fusible(self, node: Node) -> bool:
         """Whether a selection becomes one piecewise function of one matrix."""
-        return len(node.indices) <= 2 and _single_argument(self.graph, node) is not None
+        condition = node.args[0]
+        return bool(condition.indices) and len(node.indices) <= 2 and _single_argument(self.graph, node) is not None
 
     def on_diagonal(self, factors: list[Node], equalities: list[tuple[Index, Index]], summed: frozenset[Any],
                     row: Index | None, column: Index | None) -> Any:  # fmt: skip
@@ -323,13 +363,17 @@ class _Raiser:
             raise NotMatrixError("a diagonal between other indices")
         return diagonal(self.contraction(moved, summed, kept, None))
 
-    def widened(self, wide: Node, rest: list[Node], summed: frozenset[Any], row: Index | None, column: Index | None) -> Any:
+    def widened(self, wide: Node, rest: list[Node], summed: frozenset[Any],
+                row: Index | None, column: Index | None) -> Any:  # fmt: skip
         """Multiply out a factor that is no matrix by itself: a sum over one more index, or of several terms."""
         if wide.op == "sum":
             fresh = self.graph.fresh_index(wide.payload.extent)
             body = self.graph.replace(wide.args[0], {wide.payload: self.graph.index(fresh)})
             return self.contraction([*rest, body], summed | {fresh}, row, column)
-        plain = self.plain(wide)
+        if wide.op == "call" and wide.payload == "exp" and wide.args[0].op == "add":
+            powers = [self.graph.call("exp", term) for term in wide.args[0].args]
+            return self.contraction([*rest, *powers], summed, row, column)
+        plain = self.graph.call("exp", self.graph.sub(*wide.args)) if wide.payload == "softmax" else self.plain(wide)
         if plain is not wide:
             return self.contraction([*rest, plain], summed, row, column)
         if wide.op != "add":
@@ -338,19 +382,19 @@ class _Raiser:
         return sp.Add(*terms) if row is None and column is None else gather(terms)
 
     def grouped(self, factors: list[Node]) -> list[Labelled]:
-        """The factors as matrices; those that are functions of one matrix together become one function."""
-        groups: dict[frozenset[Index], list[Node]] = {}
+        """The factors as matrices; those that are functions of the same matrix become one function of it."""
+        groups: dict[Any, list[Node]] = {}
         for factor in factors:
-            groups.setdefault(factor.indices, []).append(factor)
+            argument = _single_argument(self.graph, factor) if _is_curved(factor) else None
+            groups.setdefault(argument[0] if argument is not None else (factor,), []).append(factor)
         found: list[Labelled] = []
         for group in groups.values():
-            together = self.graph.mul(*group) if len(set(group)) > 1 and all(map(_is_curved, group)) else None
-            fused = self.fused(together) if together is not None else None
+            fused = self.fused(self.graph.mul(*group)) if len(set(group)) > 1 else None
             found.extend([fused] if fused is not None else map(self.labelled, group))
         return found
 
 
-# -- elementwise functions ----------------------------------------------------------------------------------------------
+# -- elementwise functions --------------------------------------------------------------------------------------------
 
 
 def _is_curved(node: Node) -> bool:
@@ -359,7 +403,7 @@ def _is_curved(node: Node) -> bool:
 
 def _is_elementwise(node: Node) -> bool:
     if node.op == "call" and node.payload in ("softmax", "log_softmax"):
-        return node.args[1].payload == "logsumexp"  # of finitely many scalars
+        return node.args[1].op == "call" and bool(node.args[1].payload == "logsumexp")  # of finitely many scalars
     return node.op in _ELEMENTWISE and node.payload not in ("centred", "others")
 
 
@@ -420,16 +464,26 @@ def _substitute(graph: Graph, root: Node, inner: Node, value: Node) -> Node:
     return values[root]
 
 
+def _without_constants(body: sp.Expr, variable: sp.Symbol) -> tuple[sp.Expr, sp.Expr]:
+    """A function's constant factor, also one that all of its pieces share, and the rest."""
+    if not isinstance(body, sp.Piecewise):
+        return body.as_independent(variable, as_Add=False)  # type: ignore[no-any-return]
+    constants = [sp.Mul.make_args(value.as_independent(variable, as_Add=False)[0]) for value, _ in body.args if value != 0]
+    factor = sp.Mul(*(part for part in constants[0] if all(part in others for others in constants)))
+    return factor, sp.Piecewise(*((value / factor, condition) for value, condition in body.args))
+
+
 def _mask(graph: Graph, condition: Node) -> Node:
     """1 where a condition holds, else 0, as a function: ``[l < r]`` is the step of ``r - l`` with value 0 at 0."""
-    if condition.op in ("const", "equal") and all(side.op == "index" for side in condition.args):
+    if not condition.indices or all(side.op == "index" for side in condition.args):
         return graph.select(condition, graph.one, graph.zero)
     if condition.op in ("less", "less_equal"):
         left, right = condition.args
         return graph.call("Heaviside", graph.sub(right, left), graph.const(int(condition.op == "less_equal")))
     if condition.op == "equal":
         left, right = condition.args
-        return graph.mul(_mask(graph, graph.relation("less_equal", left, right)), _mask(graph, graph.relation("less_equal", right, left)))
+        sides = graph.relation("less_equal", left, right), graph.relation("less_equal", right, left)
+        return graph.mul(*(_mask(graph, side) for side in sides))
     if condition.op == "not" and condition.args[0].op in ("less", "less_equal"):
         left, right = condition.args[0].args
         return _mask(graph, graph.relation("less_equal" if condition.args[0].op == "less" else "less", right, left))
@@ -443,5 +497,7 @@ def _order(index: Any) -> tuple[int, int]:
     return index.number, index.extent.age
 
 
-def _unused(letters: str, taken: Iterable[str]) -> str:
-    return next(name for name in (*letters, *(f"{letters[0]}_{number}" for number in range(len(set(taken)) + 1))) if name not in taken)
+def _unused(letters: str, taken: Iterable[str]) -> list[str]:
+    """Names that are not taken, as many as there are letters."""
+    numbered = (f"{letter}_{number}" for number in range(1, len(set(taken)) + 2) for letter in letters)
+    return [name for name in (*letters, *numbered) if name not in taken][: len(letters)]

@@ -61,7 +61,7 @@ class Reader:
             return self.entry(node.payload, args)
         if node.op in ("add", "mul"):
             operation = sp.Add if node.op == "add" else sp.Mul
-            return operation(*args, evaluate=False) if large and len(args) < 9 else operation(*args)
+            return operation(*args, evaluate=False) if large else operation(*args)
         if node.op == "power":
             return args[0] ** args[1]
         if node.op == "select":

@@ -7,7 +7,7 @@ is `logarithm`: a sum of exponentials knows its own logarithm exactly.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from symdescent.differentiate import match_index
@@ -174,13 +174,27 @@ def add(graph: Graph, *terms: Node) -> Node:
                 others = [other for other in terms if other is not term and other is not opposite]
                 return add(graph, graph.mul(graph.const(number), graph.call("expm1", rest.args[0])), *others)
         if rest.op == "logsumexp" or (rest.op == "call" and rest.payload == "logsumexp"):
-            for other in terms:
-                factor, z = graph.coefficient(other)
-                if other is not term and factor == -number and is_entry(graph, z, rest):
-                    others = [o for o in terms if o is not term and o is not other]
-                    named = graph.mul(graph.const(factor), graph.call("log_softmax", z, rest))
-                    return add(graph, named, *others)
+            scale = graph.const(-number)
+            others = [other for other in terms if other is not term]
+            for z in _entries_begun(graph, rest, [graph.mul(graph.power(scale, graph.const(-1)), other) for other in others]):
+                parts = [graph.mul(scale, part) for part in (z.args if z.op == "add" else (z,))]
+                if all(part in others for part in parts):
+                    named = graph.mul(scale, graph.call("log_softmax", z, rest))
+                    return add(graph, named, *(other for other in others if other not in parts))
     return graph.add(*terms)
+
+
+def _entries_begun(graph: Graph, total: Node, terms: Sequence[Node]) -> Iterator[Node]:
+    """Those of the summed in a logsumexp that have one of the terms among their own."""
+    for term in terms:
+        if total.op == "call":
+            yield from (entry for entry in total.args if term is entry or (entry.op == "add" and term in entry.args))
+        else:
+            body, index = total.args[0], total.payload
+            for part in body.args if body.op == "add" else (body,):
+                place = match_index(graph, part, term, index) if index in part.indices else None
+                if place is not None:
+                    yield graph.replace(body, {index: place})
 
 
 def log_softmax(graph: Graph, z: Node, total: Node) -> Node:
