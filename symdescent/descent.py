@@ -13,7 +13,8 @@ import numpy as np
 from symdescent import kernels
 from symdescent.binding import Binder, Bound, explain_non_finite
 from symdescent.codegen import descent_loop as loop
-from symdescent.compiled import CompiledLoss
+from symdescent.codegen import tape
+from symdescent.compiled import CompiledLoss, LoopKernels, TapeKernels
 from symdescent.errors import StatementError, UnsupportedError
 from symdescent.optimizers import GradientDescent, UpdateRule
 from symdescent.statement import ARRAYS, Statement, name_of
@@ -62,7 +63,9 @@ class Descent:
     def __repr__(self) -> str:
         lines = [f"{'success' if self.success else 'stopped'} after {self.nit} steps: {self.message}"]
         lines.append(f"  loss {self.fun:.10g}, largest gradient component {_norm(self.jac):.3g}")
-        lines += [f"  {name} = {_short(value)}" for name, value in self.params.items()]
+        lines += [f"  {name} = {_short(value)}" for name, value in list(self.params.items())[:12]]
+        if len(self.params) > 12:
+            lines.append(f"  … and {len(self.params) - 12} more parameters")
         return "\n".join(lines)
 
 
@@ -127,8 +130,13 @@ class _Run:
         self.statement, self.rule, self.bound = statement, rule, bound
         self.made = loop.descent_source(statement, rule)
         self.kernel = kernels.load(self.made.source).descend
-        parameters = statement.parameters
-        self.arrays = {p: np.array(bound.parameters[p], dtype=np.float64) for p in parameters if isinstance(p, ARRAYS)}
+        self.long = tape.is_long(statement.root)
+        self.shapes = {p: np.shape(value) for p, value in bound.parameters.items()}
+        if self.long:
+            packed = np.concatenate([np.ravel(value) for value in bound.parameters.values()])
+            self.arrays = {loop.PACKED: np.array(packed, dtype=np.float64)}
+        else:
+            self.arrays = {p: np.array(v, dtype=np.float64) for p, v in bound.parameters.items() if isinstance(p, ARRAYS)}
         initial = {each.symbol: each.initial for each in (*rule.state, *rule.scalar_state)}
         self.states = [np.full(self.arrays[p].shape, initial[s]) for p, s in self.made.array_states]
         self.gradients = [np.zeros(value.shape) for value in self.arrays.values()]
@@ -136,7 +144,7 @@ class _Run:
         self.measured = np.array([math.nan, math.nan, math.nan, math.nan, *scalars], dtype=np.float64)
         self.counters = np.zeros(6, dtype=np.int64)
         self.counters[[loop.DUE, loop.STRIDE]] = 1
-        self.numbers = [p for p in parameters if p not in self.arrays]
+        self.numbers = [] if self.long else [p for p in statement.parameters if p not in self.arrays]
         self.width = len(self.numbers) + sum(value.size for value in self.arrays.values())
         rows = HISTORY_ROWS if self.width * HISTORY_ROWS <= TRAJECTORY_ENTRIES else max(16, TRAJECTORY_ENTRIES // self.width)
         kept = rows if self.width * rows <= 2 * TRAJECTORY_ENTRIES else 0
@@ -168,9 +176,26 @@ class _Run:
         return False
 
     def bound_data(self) -> list[Any]:
-        """Data and extents, in the order of the kernel's arguments."""
-        inputs = CompiledLoss(self.statement)._inputs(self.bound)
-        return inputs[len(self.statement.parameters) :]
+        """Data and extents, or the table, in the order of the kernel's arguments."""
+        if not self.long:
+            return LoopKernels(self.statement).data(self.bound)
+        program = TapeKernels(self.statement).program
+        values, starts, place = program.tape.values(), {}, 0
+        for parameter, shape in self.shapes.items():
+            starts[parameter] = place
+            place += int(np.prod(shape))
+        sources, places = [], []
+        given = {**self.bound.data, **self.bound.extents}
+        for number, (thing, position) in enumerate(program.tape.leaves):
+            if thing in starts:
+                places.append(number)
+                sources.append(starts[thing] + _flat_place(position, self.shapes[thing]))
+            else:
+                values[number] = np.asarray(given[thing])[position] if position else given[thing]
+        targets = [starts[parameter] + _flat_place(position, self.shapes[parameter]) for parameter, position in program.targets]
+        whole = [np.array(numbers, dtype=np.int64) for numbers in (sources, places, targets)]
+        table = program.tape
+        return [table.code, table.a, table.b, table.c, values, table.first, *whole, table.outputs]
 
     def thin(self) -> None:
         """Keep every second row of the history, and record half as often from now on."""
@@ -186,6 +211,8 @@ class _Run:
 
     def params(self) -> dict[Any, Any]:
         """The parameters as they are now."""
+        if self.long:
+            return _unpacked(self.arrays[loop.PACKED], self.shapes)
         scalars = dict(zip(self.numbers, self.measured[loop.FIRST_SCALAR :], strict=False))
         return {p: self.arrays[p] if p in self.arrays else float(scalars[p]) for p in self.statement.parameters}
 
@@ -231,7 +258,7 @@ class _Run:
             history[name] = table[:, column]
         if not len(self.trajectory):
             return history, {}
-        ordered = [*self.numbers, *self.arrays]
+        ordered = list(params) if self.long else [*self.numbers, *self.arrays]
         last = np.concatenate([np.ravel(params[p]) for p in ordered])
         path = np.vstack([self.trajectory[: len(table) - 1], last])
         trajectory, place = {}, 0
@@ -258,6 +285,19 @@ class _Run:
         if status == STEPS_DONE and tested:
             return messages[status] + " before a tolerance was met: allow more steps, or try a larger learning rate or Momentum"
         return messages[status]
+
+
+def _flat_place(position: tuple[int, ...], shape: tuple[int, ...]) -> int:
+    return int(np.ravel_multi_index(position, shape)) if position else 0
+
+
+def _unpacked(flat: Any, shapes: Mapping[Any, tuple[int, ...]]) -> dict[Any, Any]:
+    params, place = {}, 0
+    for parameter, shape in shapes.items():
+        count = int(np.prod(shape))
+        params[parameter] = flat[place : place + count].reshape(shape) if shape else float(flat[place])
+        place += count
+    return params
 
 
 def _norm(gradient: Any) -> float:

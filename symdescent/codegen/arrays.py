@@ -1,11 +1,11 @@
-r"""Printing a loss and its gradient as plain NumPy: the same graph as the compiled kernel, with axes instead of loops.
+r"""Printing a loss and its gradient as plain NumPy: the graph of the compiled kernel, with axes instead of loops.
 
 A node is an array with one axis for each index that it depends on, in one order for all nodes; in front of them stand
 the axes :math:`B` of scalar arguments that are given as arrays,
 
 .. math:: r_i = y_i - b \;\to\; \text{shape } B + (n,), \qquad \sum_j X_{ij} w_j \;\to\; \texttt{X @ w}.
 
-Where the range of an index depends on another, the axis has the largest extent and what is outside is masked.
+Where the range of an index depends on another (j < i), its axis has the largest extent, and what is outside is masked.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce, wraps
 from itertools import count
-from string import ascii_lowercase, ascii_uppercase
+from string import ascii_letters
 from typing import Any
 
 import numpy as np
 import sympy as sp
 
-from symdescent.binding import Binder
+from symdescent.binding import Binder, as_array
 from symdescent.codegen.expand import expand
 from symdescent.codegen.names import Names, is_plain
 from symdescent.codegen.program import KernelWriter, Signature
@@ -38,8 +38,11 @@ from symdescent.statement import ARRAYS, Statement, name_of
 
 Axes = tuple[Index, ...]
 Part = tuple[tuple[Node, ...], Node]
-CONDITIONS = (*RELATIONS, "not", "all", "any")
-INLINE, WIDE = 40, 8  # a value that is used once is written in place up to this length; longer sums are split
+INLINE, WIDE = 40, 8  # a value that is used once is written in place up to this length; wider sums are split
+_JUNCTIONS = {"all": " & ", "any": " | "}
+_EXTREMA = {"max": "np.maximum", "min": "np.minimum"}
+_FUNCTIONS = {"sum": ("np.sum", ""), "product": ("np.prod", ""), "maximum": ("np.max", ", initial=-np.inf")}
+_NEUTRAL = {"sum": 0, "product": 1, "maximum": -math.inf}
 
 
 # -- what the user gets -----------------------------------------------------------------------------------------------
@@ -47,12 +50,12 @@ INLINE, WIDE = 40, 8  # a value that is used once is written in place up to this
 
 @dataclass(frozen=True, slots=True)
 class ArrayFunctions:
-    """A loss and its gradient as functions of arrays; unpacks as the two. `source` is the NumPy code that runs.
+    """A loss and its gradient as functions of arrays; unpacks as these two. `source` is the NumPy code that they run.
 
     The arguments are the parameters in their order, then the data sorted by name; both also go by name. Extents are
-    read off the shapes of arrays (those that no shape tells are given by name). Scalars may be arrays whose shapes
+    read off the shapes of arrays (one that no shape tells is given by name). Scalars may be arrays whose shapes
     broadcast to B: `value` then has shape B, and `gradient` is an array of shape B + (shape of the parameter), or a
-    tuple of them. At a kink of a loss stated with ``kinks="raise"`` the gradient is NaN.
+    tuple of these for several parameters. At a kink of a loss stated with ``kinks="raise"`` the gradient is NaN.
     """
 
     value: Callable[..., Any]
@@ -66,7 +69,7 @@ class ArrayFunctions:
 def lambdify(statement: Statement) -> ArrayFunctions:
     """Return value and gradient of a statement as NumPy functions that broadcast over the scalar arguments.
 
-    Raises `DataError` (when called) for arrays that do not fit the statement, and TypeError for wrong arguments.
+    The functions raise TypeError for missing or unknown arguments, `DataError` for what does not fit the statement.
 
     >>> from symdescent.statement import state
     >>> w, x, y = sp.symbols("w x y")
@@ -79,93 +82,74 @@ def lambdify(statement: Statement) -> ArrayFunctions:
     writer = KernelWriter(statement)
     root = _masked(statement.graph, expand(statement.graph, [statement.root]))[0]
     value, helpers = _function(writer, "value", "The loss.", {None: [((), root)]})
-    gradient, others = _function(writer, "gradient", "The gradient, by parameter.", _gradient_parts(statement))
-    imports = "import numpy as np\n" + "\nfrom symdescent.elementary import numeric as on\n" * ("on." in value + gradient)
-    carried = [inspect.getsource(_HELPERS[name]).replace(_UNTYPED, "") for name in sorted(helpers | others)]
+    gradient, more = _function(writer, "gradient", "The gradient, by parameter.", _gradient_parts(statement))
+    imports = "import numpy as np\n"
+    if "on." in value + gradient:
+        imports += "\nfrom symdescent.elementary import numeric as on\n"
     title = f'"""Value and gradient of a loss, on arrays.{writer._stated()}"""\n\n{imports}'
-    source = "\n\n".join([title, *carried, value, gradient])
+    source = "\n\n".join([title, *(_HELPERS[name] for name in sorted(helpers | more)), value, gradient])
     filename = f"<symdescent {hashlib.sha256(source.encode()).hexdigest()[:16]}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     namespace: dict[str, Any] = {}
     exec(compile(source, filename, "exec"), namespace)
-    bind = _Arguments(statement, Binder(statement), (*statement.parameters, *writer.data), writer.signature(Names(), outputs=False))
-    return ArrayFunctions(bind.checked(namespace["value"]), bind.checked(namespace["gradient"]), source)
+    arguments = _Arguments(statement, Binder(statement), writer.signature(Names(), outputs=False))
+    return ArrayFunctions(arguments.before(namespace["value"]), arguments.before(namespace["gradient"]), source)
 
 
 @dataclass(frozen=True, slots=True)
 class _Arguments:
-    """The way from the arguments of a call to those of the generated functions, and back from their results."""
+    """The way from the arguments of a call to those of a generated function, and from its results to full shapes."""
 
     statement: Statement
     binder: Binder
-    order: tuple[Any, ...]
     signature: Signature
 
-    def checked(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function behind checked arguments."""
+    def before(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function behind checked arguments; extents, which arrays tell by their shapes, become optional."""
+        names, parameters = self.signature.names, self.statement.parameters
+        identifiers = {name_of(thing): name for thing, name in names.items()}
+        shown = inspect.signature(function)
+        shown = shown.replace(
+            parameters=[p.replace(default=None) if p.kind is p.KEYWORD_ONLY else p for p in shown.parameters.values()]
+        )
 
         @wraps(function)
         def call(*args: Any, **named: Any) -> Any:
-            given = self._by_symbol(function.__name__, args, named)
-            values = {thing: self._value(thing, given[thing]) for thing in self.order}
-            extents = self._extents(given, values)
             try:
-                batch = np.broadcast_shapes(*(np.shape(values[thing]) for thing in self.order if not self.binder.rank(thing)))
+                given = shown.bind(*args, **{identifiers.get(name, name): value for name, value in named.items()}).arguments
+            except TypeError as error:
+                raise TypeError(f"{function.__name__}{shown}: {error}") from None
+            values = {thing: self._value(thing, given[names[thing]]) for thing in (*parameters, *self.signature.data)}
+            extents = self._extents(values, {s: given.get(names[s]) for s in self.signature.extents})
+            try:
+                batch = np.broadcast_shapes(*(v.shape for thing, v in values.items() if not self.binder.rank(thing)))
             except ValueError as error:
                 raise DataError(f"the shapes of the scalar arguments do not broadcast: {error}") from error
-            names = self.signature.names
-            results = function(*values.values(), **{names[symbol]: number for symbol, number in extents.items()})
+            result = function(*values.values(), **{names[symbol]: number for symbol, number in extents.items()})
             if function.__name__ == "value":
-                return np.array(np.broadcast_to(results, batch))[()]
-            parameters = self.statement.parameters
-            slopes = results if len(parameters) > 1 else (results,)
-            whole = tuple(self._whole(p, s, batch, values, given) for p, s in zip(parameters, slopes, strict=True))
-            return whole if len(whole) > 1 else whole[0]
+                return np.array(np.broadcast_to(result, batch))[()]
+            slopes = []
+            for parameter, slope in zip(parameters, result if len(parameters) > 1 else (result,), strict=True):
+                whole = np.broadcast_to(slope, batch + (values[parameter].shape if isinstance(parameter, ARRAYS) else ()))
+                shape = np.shape(given[names[parameter]]) if isinstance(parameter, ARRAYS) else ()
+                slopes.append(np.array(whole).reshape(batch + shape)[()])
+            return tuple(slopes) if len(slopes) > 1 else slopes[0]
 
+        call.__signature__ = shown  # type: ignore[attr-defined]
         return call
 
-    def _by_symbol(self, function: str, args: Sequence[Any], named: Mapping[str, Any]) -> dict[Any, Any]:
-        names = self.signature.names
-        known = {name: thing for thing, name in names.items()} | {name_of(thing): thing for thing in names}
-        listed = ", ".join(map(name_of, self.order))
-        given = dict(zip(self.order, args, strict=False))
-        if len(args) > len(self.order):
-            raise TypeError(f"{function}() takes {len(self.order)} arguments ({listed}), not {len(args)}")
-        for name, value in named.items():
-            if name not in known or known[name] in given:
-                twice = f"two values for {name}" if name in known else f"an unknown argument {name!r}"
-                raise TypeError(f"{function}() got {twice}: its arguments are {listed}")
-            given[known[name]] = value
-        missing = [name_of(thing) for thing in self.order if thing not in given]
-        if missing:
-            raise TypeError(f"{function}() has no value for {', '.join(missing)}: its arguments are {listed}")
-        return given
-
     def _value(self, thing: Any, value: Any) -> Any:
-        if self.binder.rank(thing):
-            array = self.binder._value(thing, {thing: value}, "data")
-            return array if thing in self.statement.lowering.index_arrays else np.asarray(array, dtype=np.float64)
-        try:
-            if np.asarray(value).dtype.kind != "c":
-                return np.asarray(value, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise DataError(f"{name_of(thing)} = {str(value)[:40]!r} is no number or array of numbers") from error
-        raise DataError(f"{name_of(thing)} is complex: losses are real")
+        array = self.binder._value(thing, {thing: value}, "data") if self.binder.rank(thing) else as_array(thing, value)
+        return array if thing in self.statement.lowering.index_arrays else np.asarray(array, dtype=np.float64)
 
-    def _extents(self, given: Mapping[Any, Any], values: Mapping[Any, Any]) -> dict[sp.Symbol, int]:
+    def _extents(self, values: Mapping[Any, Any], given: Mapping[Any, Any]) -> dict[sp.Symbol, int]:
         arrays = {thing: value for thing, value in values.items() if self.binder.rank(thing)}
-        extents = self.binder._extents(arrays, {thing: given[thing] for thing in given if thing not in values})
+        extents = self.binder._extents(arrays, {symbol: number for symbol, number in given.items() if number is not None})
         self.binder._check_ranges(arrays, extents)
         for symbol, number in extents.items():
             if number == 0 and symbol.is_positive:
                 raise DataError(f"{symbol} = 0, but {symbol} is declared positive: are there no data?")
         return extents
-
-    def _whole(self, parameter: Any, slope: Any, batch: tuple[int, ...], values: Mapping[Any, Any], given: Mapping[Any, Any]) -> Any:
-        """A gradient in full shape: that of the parameter as it was given (a column may come as (n, 1))."""
-        array = isinstance(parameter, ARRAYS)
-        full = np.array(np.broadcast_to(slope, batch + (np.shape(values[parameter]) if array else ())))
-        return full.reshape(batch + np.shape(given[parameter])) if array else full[()]
 
 
 # -- functions --------------------------------------------------------------------------------------------------------
@@ -175,38 +159,36 @@ def _function(writer: KernelWriter, name: str, said: str, parts: Mapping[Any, Se
     """The source of a function that returns one result for each key of `parts`, and the helpers that it calls."""
     statement, names = writer.statement, Names()
     signature = writer.signature(names, outputs=False)
-    ends = _narrowed(statement.graph, [node for listed in parts.values() for _, node in listed])
-    places = [place for listed in parts.values() for places, _ in listed for place in places]
-    arguments = {thing: signature.names[thing] for thing in (*statement.parameters, *writer.data)}
-    scalars = [known for thing, known in arguments.items() if not isinstance(thing, ARRAYS) and thing not in statement.samples]
-    extents = [signature.names[symbol] for symbol in writer.extents]
-    printer = ArrayPrinter(statement, names, scalars, frozenset(writer.extents), _order([*ends, *places]))
-    left = iter(ends)
-    moved = {key: [(places, next(left)) for places, _ in listed] for key, listed in parts.items()}
-    titles = {listed[0][1]: signature.gradients[key] for key, listed in moved.items() if key is not None and printer.is_direct(key, listed)}
-    printer.compute(ends, titles)
-    results = [printer.result(key, signature.gradients.get(key, ""), listed) for key, listed in moved.items()]
+    left = iter(_narrowed(statement.graph, [node for listed in parts.values() for _, node in listed]))
+    parts = {key: [(places, next(left)) for places, _ in listed] for key, listed in parts.items()}
+    ends = [node for listed in parts.values() for _, node in listed]
+    things = (*statement.parameters, *writer.data)
+    scalars = [signature.names[t] for t in things if not isinstance(t, ARRAYS) and t not in statement.samples]
+    order = _order([*ends, *(place for listed in parts.values() for places, _ in listed for place in places)])
+    printer = ArrayPrinter(statement, names, scalars, frozenset(writer.extents), order)
+    printer.compute(ends, {p[0][1]: signature.gradients[k] for k, p in parts.items() if k and printer.is_direct(k, p)})
+    results = [printer.result(key, signature.gradients.get(key, ""), listed) for key, listed in parts.items()]
+    arguments = [signature.names[thing] for thing in things]
+    if writer.extents:
+        arguments += ["*", *(signature.names[symbol] for symbol in writer.extents)]
     lines = [f'"""{said}"""', *printer.lines, f"return {', '.join(results)}"]
-    head = f'@np.errstate(all="ignore")\ndef {name}({", ".join([*arguments.values(), *(["*"] if extents else []), *extents])}):\n'
+    head = f'@np.errstate(all="ignore")\ndef {name}({", ".join(arguments)}):\n'
     return head + "".join(f"    {line}\n" for line in lines), printer.helpers
 
 
 def _gradient_parts(statement: Statement) -> dict[Any, list[Part]]:
-    """For each parameter, what is added at which places: contributions summed over all indices but those of the places."""
-    graph = statement.graph
-    scatters = statement.scatters()
+    """For each parameter, what is added at which places: contributions, summed over the indices not in the places."""
+    graph, scatters = statement.graph, statement.scatters()
+    contributions = _masked(graph, expand(graph, [scatter.contribution for scatter in scatters]))
     totals: dict[Any, dict[tuple[Node, ...], list[Node]]] = {parameter: {} for parameter in statement.parameters}
-    for scatter, node in zip(scatters, _masked(graph, expand(graph, [s.contribution for s in scatters])), strict=True):
+    for scatter, node in zip(scatters, contributions, strict=True):
         over = scatter.indices - {part.payload for part in reachable(scatter.places) if part.op == "index"}
         masks = [_in_range(graph, index) for index in scatter.indices if index.extent.indices]
-        if masks:  # sums in a rectangle: the indices keep their names, because the places use them
-            node = graph.select(graph.all(*masks), node, graph.zero)
-            for index in over:
-                node = graph.regroup(Node("sum", (), index, frozenset(), 0), node)
-        for index in () if masks else over:
-            node = _sum(graph, node, index)
+        node = graph.select(graph.all(*masks), node, graph.zero)
+        for index in over:  # in a rectangle the indices keep their names, because the places use them
+            node = graph.regroup(Node("sum", (), index, frozenset(), 0), node) if masks else _sum(graph, node, index)
         totals[scatter.parameter].setdefault(scatter.places, []).append(node)
-    return {parameter: [(places, graph.add(*nodes)) for places, nodes in found.items()] for parameter, found in totals.items()}
+    return {p: [(places, graph.add(*nodes)) for places, nodes in found.items()] for p, found in totals.items()}
 
 
 def _sum(graph: Graph, node: Node, index: Index) -> Node:
@@ -225,13 +207,12 @@ def _sum(graph: Graph, node: Node, index: Index) -> Node:
 
 
 def _masked(graph: Graph, roots: Sequence[Node]) -> list[Node]:
-    """The roots with every reduction over a dependent range (j < i) done over a rectangle, neutral outside."""
-    neutral = {"sum": graph.zero, "product": graph.one, "maximum": graph.const(-math.inf)}
+    """The roots with every reduction over a dependent range done over a rectangle, neutral outside."""
     done: dict[Node, Node] = {}
     for node in reachable(roots):
         args = [done[argument] for argument in node.args]
         if node.op in REDUCTIONS and node.payload.extent.indices:
-            args = [graph.select(_in_range(graph, node.payload), args[0], neutral[node.op])]
+            args = [graph.select(_in_range(graph, node.payload), args[0], graph.const(_NEUTRAL[node.op]))]
         done[node] = graph.rebuild(node, args) if args != list(node.args) else node
     return [done[root] for root in roots]
 
@@ -246,8 +227,8 @@ def _narrowed(graph: Graph, roots: Sequence[Node]) -> list[Node]:
     for node in reachable(roots):
         args = [done[argument] for argument in node.args]
         while node.op in ("add", "mul", "call") and len(args) > WIDE:
-            slices = [args[start : start + WIDE] for start in range(0, len(args), WIDE)]
-            args = [graph.group(part) if node.op == "mul" else part[0] if len(part) == 1 else graph.rebuild(node, part) for part in slices]
+            parts = [args[start : start + WIDE] for start in range(0, len(args), WIDE)]
+            args = [graph.group(p) if node.op == "mul" or len(p) == 1 else graph.rebuild(node, p) for p in parts]
         if args == list(node.args):
             done[node] = node
         else:
@@ -257,24 +238,26 @@ def _narrowed(graph: Graph, roots: Sequence[Node]) -> list[Node]:
 
 # -- printing ---------------------------------------------------------------------------------------------------------
 
+
 class ArrayPrinter(ScalarPrinter):
     """Prints nodes as NumPy expressions; `lines` are the statements that compute what has a variable.
 
-    `order` sorts the axes of every array. `target` holds the axes of the expression that is being written: a part with
-    fewer of them is indexed with ``None`` where broadcasting needs it. `batched` are the nodes that depend on a scalar
-    argument, so that axes of its own may stand in front.
+    `order` sorts the axes of every array, `scalars` are the arguments that may be arrays of shape B, and `batched` the
+    nodes that depend on these. `target` holds the axes of the expression that is being written: a part with fewer of
+    them is indexed with ``None`` where broadcasting needs it.
     """
 
-    def __init__(self, statement: Statement, names: Names, scalars: Sequence[str], integers: frozenset[object], order: Axes) -> None:
-        super().__init__(lambda node: self._variables.get(node), self._identifier, integers, frozenset(),
-                         frozenset(statement.lowering.index_arrays))  # fmt: skip
+    def __init__(self, statement: Statement, names: Names, scalars: Sequence[str], integers: frozenset[object],
+                 order: Axes) -> None:  # fmt: skip
+        self._variables: dict[Node, str] = {}
+        places = frozenset(statement.lowering.index_arrays)
+        super().__init__(self._variables.get, self._identifier, integers, frozenset(), places)
         self.statement, self.graph, self.names, self.scalars = statement, statement.graph, names, scalars
         self.lines: list[str] = []
         self.target: Axes = ()
         self.batched: set[Node] = set()
-        self.batch: str | None = None
+        self._batch = ""
         self._axes: dict[Node, Axes] = {}
-        self._variables: dict[Node, str] = {}
         self._numbers: dict[str, Iterator[int]] = {}
         self._ranges: set[Index] = set()
         self._rank = {index: place for place, index in enumerate(order)}
@@ -289,45 +272,40 @@ class ArrayPrinter(ScalarPrinter):
         uses = Counter(ends)
         for node in nodes:
             uses.update(node.args if self._is_open(node) else ())
-        summed = {node.args[0] for node in nodes if node.op == "sum" and node.args[0].op == "mul"}
+        factored = {node.args[0] for node in nodes if node.op == "sum" and node.args[0].op == "mul"}
         for node in nodes:
-            in_place = node.op in ("const", "symbol", "index") or (node in summed and uses[node] == 1)
-            in_place = in_place or (node.op == "power" and node.args[0].payload in self.integers and node.args[1].number == -1)
-            if node not in titles and (in_place or (node.op == "load" and self._slices(node.payload, node.args))):
+            if self._is_leaf(node) or (node in factored and uses[node] == 1 and node not in titles):
                 continue
             self.target = self.axes(node)
-            if node.op in ("all", "any") and len(node.args) > WIDE:
-                self._junction(node)
+            if node.op in _JUNCTIONS and len(node.args) > WIDE:
+                parts = [self.condition(argument, ATOM) for argument in node.args]
+                self._assign(node, self._numbered("t"), parts, _JUNCTIONS[node.op])
                 continue
             written = self.operation(node)[0]
             if node in titles or uses[node] > 1 or len(written) > INLINE:
-                self._assign(node, titles.get(node) or self._numbered(node), written)
-
-    def _batch_shape(self) -> str:
-        """The name of the shape B of the scalar arguments."""
-        if self.batch is None:
-            self.batch = self.names.fresh("batch")
-            self.lines.append(f"{self.batch} = np.broadcast_shapes({', '.join(f'np.shape({s})' for s in self.scalars)})")
-        return self.batch
+                stem = {"sum": "s", "maximum": "m"}.get(node.op, "t")
+                self._assign(node, titles.get(node) or self._numbered(stem), [written])
 
     def result(self, key: Any, name: str, parts: Sequence[Part]) -> str:
         """The text of a result: the value, or the gradient of a parameter, which is added up here."""
-        if not parts and not isinstance(key, ARRAYS):
-            return "0.0"
         if self.is_direct(key, parts):
             return self._own(parts[0][1])
-        array = self.names.of(key)
-        batch = f"{self._batch_shape()} + " if self.scalars else ""
-        self.lines.append(f"{name} = np.zeros({batch}{array}.shape)")
+        if not isinstance(key, ARRAYS):
+            return "0.0"
+        if self.scalars and not self._batch:
+            self._batch = self.names.fresh("batch")
+            shapes = ", ".join(f"np.shape({scalar})" for scalar in self.scalars)
+            self.lines.append(f"{self._batch} = np.broadcast_shapes({shapes})")
+        self.lines.append(f"{name} = np.zeros({self._batch}{' + ' if self._batch else ''}{self.names.of(key)}.shape)")
         self.lines.extend(self._scatter(key, name, places, node) for places, node in parts)
         return name
 
     def is_direct(self, key: Any, parts: Sequence[Part]) -> bool:
-        """Whether a node is the whole gradient: that of a scalar, or of an array place by place."""
-        if not isinstance(key, ARRAYS):
-            return bool(parts)
-        slices = self._slices(key, parts[0][0]) if len(parts) == 1 else None
-        return slices is not None and set(slices[0]) == {":"} and slices[1] == self.axes(parts[0][1])
+        """Whether a node is the whole result: that of a scalar, or of an array place by place."""
+        slices = self._slices(key, parts[0][0]) if isinstance(key, ARRAYS) and len(parts) == 1 else None
+        if slices is None:
+            return bool(parts) and not isinstance(key, ARRAYS)
+        return set(slices[0]) == {":"} and slices[1] == self.axes(parts[0][1])
 
     def _scatter(self, array: Any, name: str, places: tuple[Node, ...], node: Node) -> str:
         found = self._slices(array, places)
@@ -336,39 +314,42 @@ class ArrayPrinter(ScalarPrinter):
             positions = ", ".join(self._position(array, axis, place) for axis, place in enumerate(places))
             return f"np.add.at({name}, (..., {positions}), {self.text(node)})"
         slices, order = found
-        mine = tuple(index for index in order if index in self.axes(node))
-        shift = _shift(mine, order, node in self.batched)
-        written = _transposed(self._own(node, ATOM if shift or mine != self.axes(node) else SELECT), self.axes(node), mine)
+        axes = tuple(index for index in order if index in self.axes(node))
+        shift = _shift(axes, order, node in self.batched)
+        written = self._own(node, ATOM if shift else SELECT)
         where = "" if set(slices) == {":"} else f"[..., {', '.join(slices)}]"
-        return f"{name}{where} += {written}{shift}"
+        return f"{name}{where} += {_transposed(written, self.axes(node), axes)}{shift}"
 
-    def _assign(self, node: Node, name: str, written: str) -> None:
+    def _assign(self, node: Node, name: str, parts: Sequence[str], sign: str = "") -> None:
+        """Give a node a variable, in one statement or, joined by the sign, in several."""
+        axes = [*(["..."] if node in self.batched else []), *(self._shown[index] for index in self.axes(node))]
+        comment = f"  # [{', '.join(axes)}]" if self.axes(node) else ""
+        for start in range(0, len(parts), WIDE):
+            self.lines.append(f"{name} = {sign.join([name] * (start > 0) + [*parts[start : start + WIDE]])}{comment}")
         self._variables[node] = name
-        dots = ["..."] if node in self.batched else []
-        axes = [self._shown[index] for index in self.axes(node)]
-        self.lines.append(f"{name} = {written}" + (f"  # [{', '.join(dots + axes)}]" if axes else ""))
 
-    def _junction(self, node: Node) -> None:
-        name, sign = self._numbered(node), _JUNCTIONS[node.op]
-        texts = [self.condition(argument, ATOM) for argument in node.args]
-        for start in range(0, len(texts), WIDE):
-            self._assign(node, name, sign.join([name] * (start > 0) + texts[start : start + WIDE]))
-
-    def _numbered(self, node: Node) -> str:
-        stem = {"sum": "s", "maximum": "m"}.get(node.op, "t")
+    def _numbered(self, stem: str) -> str:
         numbers = self._numbers.setdefault(stem, count(1))
         name = next(name for number in numbers if (name := f"{stem}{number}") not in self.names)
         self.names.reserve([name])
         return name
 
+    def _is_leaf(self, node: Node) -> bool:
+        """Whether a node is always written in place: arguments and their slices, constants, the mean's 1/n."""
+        if node.op == "load":
+            return self._slices(node.payload, node.args) is not None
+        if node.op == "power":
+            return node.args[0].payload in self.integers and node.args[1].number == -1
+        return node.op in ("const", "symbol", "index")
+
     def _is_open(self, node: Node) -> bool:
-        """Whether the arguments of a node are values: array positions are written in place."""
+        """Whether the arguments of a node are values; array positions are always written in place."""
         return node.op != "load" and not (node.op in RELATIONS and all(map(self._is_integer, node.args)))
 
     # -- axes and names -------------------------------------------------------------------------------------------
 
     def axes(self, node: Node) -> Axes:
-        """The indices that a node has axes for (the range of an index may depend on more)."""
+        """The indices that a node has axes for (`Node.indices` holds those that their ranges depend on, too)."""
         if node not in self._axes:
             for part in reachable([node], lambda part: part not in self._axes):
                 if part in self._axes:
@@ -383,19 +364,19 @@ class ArrayPrinter(ScalarPrinter):
     def _sorted(self, indices: Iterable[Index]) -> Axes:
         return tuple(sorted(set(indices), key=self._rank.__getitem__))
 
-    def _own(self, node: Node, context: int = SELECT) -> str:
-        """The text of a node with its own axes."""
-        outer, self.target = self.target, self.axes(node)
-        written = self.text(node, context)
+    def _at(self, target: Axes, write: Callable[..., Any], *args: Any) -> Any:
+        """What is written for other axes than the current ones."""
+        outer, self.target = self.target, target
+        written = write(*args)
         self.target = outer
         return written
 
+    def _own(self, node: Node, context: int = SELECT) -> str:
+        return str(self._at(self.axes(node), self.text, node, context))
+
     def _aligned(self, write: Callable[[Node, int], str], node: Node, context: int) -> str:
         shift = _shift(self.axes(node), self.target, node in self.batched)
-        outer, self.target = self.target, self.axes(node)
-        written = write(node, ATOM if shift else context)
-        self.target = outer
-        return written + shift
+        return f"{self._at(self.axes(node), write, node, ATOM if shift else context)}{shift}"
 
     def text(self, node: Node, context: int = SELECT) -> str:
         """The expression of a node, with axes that broadcast against the target."""
@@ -419,27 +400,25 @@ class ArrayPrinter(ScalarPrinter):
             return self.names.of(thing)
         if thing not in self._ranges:
             self._ranges.add(thing)
-            outer, self.target = self.target, self.axes(thing.extent)
-            length = self.integer(thing.extent)
-            self.target = outer
-            longest = f"np.max({length}, initial=0)" if self.axes(thing.extent) else length
-            self.lines.append(f"{self._shown[thing]} = np.arange({longest})")
+            axes = self.axes(thing.extent)
+            length = self._at(axes, self.integer, thing.extent)
+            self.lines.append(f"{self._shown[thing]} = np.arange({f'np.max({length}, initial=0)' if axes else length})")
         return self._shown[thing]
 
     # -- expressions ----------------------------------------------------------------------------------------------
 
     def operation(self, node: Node) -> Text:
         """The expression that computes a node from its arguments."""
-        if node.op in CONDITIONS:
+        if node.op in (*RELATIONS, *_JUNCTIONS, "not"):
             return self._condition(node)
         if node.op in REDUCTIONS:
             return self._reduction(node)
         if node.op == "select":
             then, otherwise = map(self.text, node.args[1:])
             return f"np.where({self.condition(node.args[0])}, {then}, {otherwise})", ATOM
-        if node.op == "symbol" and node.payload in self.integers:
+        if node.op == "symbol" and node.payload in self.integers:  # NumPy's division by zero raises nothing
             name = self.name(node.payload)
-            return name if getattr(node.payload, "is_positive", False) else f"np.float64({name})", ATOM
+            return name if node.payload.is_positive else f"np.float64({name})", ATOM
         if node.op == "index" or (node.op == "load" and node.payload in self.places):
             return f"{self.integer(node)}.astype(float)", ATOM
         return super().operation(node)
@@ -456,7 +435,7 @@ class ArrayPrinter(ScalarPrinter):
     def _call(self, node: Node) -> str:
         args = [self.text(argument) for argument in node.args]
         if node.payload in _EXTREMA:
-            return reduce(lambda left, right: f"{_EXTREMA[node.payload]}({left}, {right})", args)
+            return _extremum(node, args)
         if node.payload in TABLE:
             return TABLE[node.payload].numpy.format(*args)
         self.helpers.add(node.payload)
@@ -474,7 +453,7 @@ class ArrayPrinter(ScalarPrinter):
 
     def _integer(self, node: Node) -> Text:
         if node.op == "call" and node.payload in _EXTREMA:
-            return reduce(lambda left, right: f"{_EXTREMA[node.payload]}({left}, {right})", map(self.integer, node.args)), ATOM
+            return _extremum(node, [self.integer(argument) for argument in node.args]), ATOM
         if node.op == "call" and node.payload != "Mod":  # the floor of an integer
             return super()._integer(node.args[0])
         return super()._integer(node)
@@ -485,24 +464,23 @@ class ArrayPrinter(ScalarPrinter):
         name = self.name(node.payload)
         found = self._slices(node.payload, node.args)
         if found is None:
-            outer, self.target = self.target, self.axes(node)
-            places = [self._position(node.payload, axis, place) for axis, place in enumerate(node.args)]
-            self.target = outer
-            return f"{name}[{', '.join(places)}]"
+            places = enumerate(node.args)
+            positions = self._at(self.axes(node), lambda: [self._position(node.payload, *place) for place in places])
+            return f"{name}[{', '.join(positions)}]"
         slices, order = found
         while slices and slices[-1] == ":":
             slices.pop()
         return _transposed(f"{name}[{', '.join(slices)}]" if slices else name, order, self.axes(node))
 
     def _position(self, array: Any, axis: int, place: Node) -> str:
-        """The text of an array position; outside of a dependent range, where all is masked, it is kept in the array."""
+        """The text of an array position, kept within the array where a dependent range is exceeded (and masked)."""
         written = self.integer(place)
-        masked = any(index.extent.indices for index in place.indices)
-        return f"np.clip({written}, 0, {self.name(array)}.shape[{axis}] - 1)" if masked else written
+        exceeded = any(index.extent.indices for index in place.indices)
+        return f"np.clip({written}, 0, {self.name(array)}.shape[{axis}] - 1)" if exceeded else written
 
     def _slices(self, array: Any, places: Sequence[Node]) -> tuple[list[str], Axes] | None:
         """Positions as slices along distinct indices, and these; None where the positions have to be listed."""
-        shape = self.statement.shape(array)
+        graph, shape = self.graph, self.statement.shape(array)
         written: list[str] = []
         order: list[Index] = []
         for axis, place in enumerate(places):
@@ -513,71 +491,70 @@ class ArrayPrinter(ScalarPrinter):
             if found is None or found[0] in order:
                 return None
             index, step, start = found
-            graph = self.graph
             terms = (start, graph.mul(graph.const(step), index.extent), graph.const(1 - step))
             stop = graph.add(*(part for term in terms for part in (term.args if term.op == "add" else (term,))))
-            whole = shape is not None and len(shape) == len(places) and self.statement.lowering.lower(shape[axis]) is stop
-            first, last = "" if start is graph.zero else self.integer(start), "" if whole else self._at_least_zero(stop)
+            whole = shape is not None and len(shape) == len(places) and self._length(shape[axis]) is stop
+            first, last = "" if start is graph.zero else self.integer(start), "" if whole else self._end(stop)
             written.append(f"{first}:{last}" + (f":{step}" if step > 1 else ""))
             order.append(index)
         return written, tuple(order)
 
     def _progression(self, place: Node) -> tuple[Index, int, Node] | None:
         """Return (k, a, b) where the place is a*k + b with a > 0 and k runs in a range of its own."""
-        moving = [term for term in (place.args if place.op == "add" else (place,)) if term.indices]
-        rest = self.graph.add(*(term for term in place.args if not term.indices)) if place.op == "add" else self.graph.zero
-        if len(moving) != 1:
-            return None
+        terms = place.args if place.op == "add" else (place,)
+        moving = [term for term in terms if term.indices]
         step, term = self.graph.coefficient(moving[0])
-        if term.op != "index" or term.payload.extent.indices or not isinstance(step, int) or step < 1:
+        if len(moving) > 1 or term.op != "index" or term.payload.extent.indices:
             return None
-        return term.payload, step, rest
+        rest = self.graph.add(*(term for term in terms if not term.indices))
+        return (term.payload, step, rest) if isinstance(step, int) and step > 0 else None
 
-    def _at_least_zero(self, stop: Node) -> str:
-        """The end of a slice; one below zero would count from the back, while the loop is empty."""
-        known = self.statement.reader().expression(stop).is_nonnegative
-        return self.integer(stop) if known or stop.op == "symbol" else f"max({self.integer(stop)}, 0)"
+    def _length(self, length: sp.Expr) -> Node:
+        return self.statement.lowering.lower(length)
+
+    def _end(self, stop: Node) -> str:
+        """The end of a slice: one below zero would count from the back, where the loop has no pass."""
+        known = stop.op == "symbol" or self.statement.reader().expression(stop).is_nonnegative
+        return self.integer(stop) if known else f"max({self.integer(stop)}, 0)"
 
     # -- reductions -----------------------------------------------------------------------------------------------
 
     def _reduction(self, node: Node) -> Text:
         body, index = node.args[0], node.payload
         factors = list(self._flat((body,)))
-        if node.op == "sum" and len(factors) > 1:
-            operands = self._operands(factors, self.axes(body))
-            if len(operands) > 1:
-                return _matmul(operands, index, self.axes(node)) or self._einsum(operands, self.axes(node))
+        operands = self._operands(factors) if node.op == "sum" and len(factors) > 1 else []
+        if len(operands) > 1:
+            return _matmul(operands, index, self.axes(node)) or self._einsum(operands, self.axes(node))
         function, more = _FUNCTIONS[node.op]
         axes = self.axes(body)
         alone = axes == (index,) and body not in self.batched
         axis = "" if alone else f", axis={axes.index(index) - len(axes)}"
         return f"{function}({self._own(body)}{axis}{more})", ATOM
 
-    def _operands(self, factors: Iterable[Node], axes: Axes) -> list[Operand]:
-        """The factors under a sum; small ones with the same axes are multiplied first, and so are quotients."""
-        groups: dict[Axes, list[Node]] = {}
+    def _operands(self, factors: Iterable[Node]) -> list[Operand]:
+        """The factors under a sum; those with the same axes are multiplied first if there are others, or quotients."""
+        groups: dict[tuple[Axes, bool], list[Node]] = {}
         for factor in factors:
-            groups.setdefault(self.axes(factor), []).append(factor)
+            axes = self.axes(factor)
+            groups.setdefault((axes, factor in self.batched), []).append(factor)
         operands = []
-        for own, members in groups.items():
-            divided = any(m.op == "power" and (m.args[1].number or 0) < 0 and m not in self._variables for m in members)
-            for part in [members] if len(own) < len(axes) or divided else [[member] for member in members]:
-                outer, self.target = self.target, own
-                written = self._product(tuple(part)) if len(part) > 1 else self._value(part[0])
-                self.target = outer
-                operands.append(Operand(written, own, any(member in self.batched for member in part)))
+        for (axes, batched), members in groups.items():
+            divided = any(m.op == "power" and (m.args[1].number or 0) < 0 and self.refer(m) is None for m in members)
+            for part in [members] if len(groups) > 1 or divided else [[member] for member in members]:
+                write = self._product if len(part) > 1 else self._value
+                operands.append(Operand(self._at(axes, write, tuple(part) if len(part) > 1 else part[0]), axes, batched))
         return operands
 
     def _einsum(self, operands: Sequence[Operand], out: Axes) -> Text:
         letters: dict[Index, str] = {}
         for index in self._sorted(index for operand in operands for index in operand.axes):
-            free = (letter for letter in (self._shown[index], *ascii_lowercase, *ascii_uppercase) if letter not in letters.values())
-            letters[index] = next(letter for letter in free if len(letter) == 1 and letter.isascii() and letter.isalpha())
-        labels = [("..." if operand.batched else "") + "".join(map(letters.__getitem__, operand.axes)) for operand in operands]
-        dots = "..." if any(operand.batched for operand in operands) else ""
-        result = dots + "".join(map(letters.__getitem__, out))
+            wanted = self._shown[index] if self._shown[index] in ascii_letters else ""
+            letters[index] = next(x for x in [wanted, *ascii_letters] if x and x not in letters.values())
+        labels = [("..." if o.batched else "") + "".join(letters[index] for index in o.axes) for o in operands]
+        result = ("..." if any(o.batched for o in operands) else "") + "".join(letters[index] for index in out)
         texts = ", ".join(operand.text[0] for operand in operands)
-        return f'np.einsum("{",".join(labels)}->{result}", {texts}{", optimize=True" if len(letters) > 2 else ""})', ATOM
+        optimize = ", optimize=True" if len(letters) > 2 else ""
+        return f'np.einsum("{",".join(labels)}->{result}", {texts}{optimize})', ATOM
 
 
 @dataclass(frozen=True, slots=True)
@@ -588,48 +565,43 @@ class Operand:
     axes: Axes
     batched: bool
 
+    def written(self, turned: bool) -> str:
+        """The operand of a matrix product, transposed or not."""
+        text = f"({self.text[0]})" if self.text[1] < (ATOM if turned else SIGN) else self.text[0]
+        return text + ".T" if turned else text
+
 
 def _matmul(operands: Sequence[Operand], index: Index, out: Axes) -> Text | None:
-    """A sum of two factors as a product of matrices or vectors, where it is one."""
+    """A sum of two factors as a product of matrices or vectors, if it is one, with as few transposes as possible."""
     found: dict[int, str] = {}
     for left, right in (operands, operands[::-1]) if len(operands) == 2 else ():
         rows, columns = (tuple(other for other in operand.axes if other != index) for operand in (left, right))
-        small = max(len(left.axes), len(right.axes)) <= 2 and index in left.axes and index in right.axes
         turned = left.axes != (*rows, index), right.axes != (index, *columns)
-        # NumPy takes one axis for a vector, two for a matrix: a batch of vectors is good as the rows of a matrix only
-        unfit = (left.batched and turned[0]) or (right.batched and (turned[1] or not columns or (left.batched and not rows)))
-        if small and rows + columns == out and not unfit:
-            texts = [_bracketed(o.text, ATOM) + ".T" if t else _bracketed(o.text, SIGN) for o, t in zip((left, right), turned, strict=True)]
-            found.setdefault(sum(turned), " @ ".join(texts))
+        flat = index in left.axes and index in right.axes and max(len(left.axes), len(right.axes)) <= 2
+        # NumPy takes the last two axes for a matrix: a batch of vectors is good as the rows of one only
+        unfit = (left.batched and turned[0]) or (right.batched and (turned[1] or not columns))
+        if flat and rows + columns == out and not unfit and not (left.batched and right.batched and not rows):
+            found.setdefault(sum(turned), f"{left.written(turned[0])} @ {right.written(turned[1])}")
     return (found[min(found)], PRODUCT) if found else None
 
 
-def _bracketed(text: Text, context: int) -> str:
-    return f"({text[0]})" if text[1] < context else text[0]
+def _extremum(node: Node, args: Sequence[str]) -> str:
+    return reduce(lambda left, right: f"{_EXTREMA[node.payload]}({left}, {right})", args)
 
 
 def _shift(axes: Axes, target: Axes, batched: bool) -> str:
-    """The index that gives an array the axes of the target, as far as broadcasting does not."""
+    """The subscript that gives an array the axes of the target, as far as broadcasting does not."""
     marks = [":" if index in axes else "None" for index in target]
-    while marks and marks[0] == ("None" if not batched else ":"):
+    while marks and marks[0] == (":" if batched else "None"):
         del marks[0]
-    if "None" not in marks:
-        return ""
-    return f"[{', '.join(['...', *marks] if batched else marks)}]"
+    return f"[{', '.join(['...'] * batched + marks)}]" if "None" in marks else ""
 
 
 def _transposed(written: str, axes: Axes, wanted: Axes) -> str:
     """An array with its last axes in another order."""
-    if axes == wanted:
-        return written
-    letters = dict(zip(axes, ascii_lowercase, strict=False))
+    letters = dict(zip(axes, ascii_letters, strict=False))
     before, after = ("".join(letters[index] for index in order) for order in (axes, wanted))
-    return f'np.einsum("...{before}->...{after}", {written})'
-
-
-_JUNCTIONS = {"all": " & ", "any": " | "}
-_EXTREMA = {"max": "np.maximum", "min": "np.minimum"}
-_FUNCTIONS = {"sum": ("np.sum", ""), "product": ("np.prod", ""), "maximum": ("np.max", ", initial=-np.inf")}
+    return written if axes == wanted else f'np.einsum("...{before}->...{after}", {written})'
 
 
 # -- helpers that generated code carries with it ----------------------------------------------------------------------
@@ -648,5 +620,7 @@ def centred(a, whole, log_share, share):  # type: ignore[no-untyped-def]
     return np.where(a == 0.0, -whole * share, -(a * np.expm1(log_share) + share * (whole - a)))
 
 
-_HELPERS: dict[str, Callable[..., Any]] = {"exp_difference": exp_difference, "centred": centred}
-_UNTYPED = "  # type: ignore[no-untyped-def]"
+_HELPERS = {
+    function.__name__: inspect.getsource(function).replace("  # type: ignore[no-untyped-def]", "")
+    for function in (exp_difference, centred)
+}

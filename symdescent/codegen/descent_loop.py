@@ -12,8 +12,9 @@ from typing import Any
 
 import sympy as sp
 
+from symdescent.codegen import tape
 from symdescent.codegen.names import Names
-from symdescent.codegen.program import KernelWriter
+from symdescent.codegen.program import KernelWriter, Signature
 from symdescent.codegen.scalar_printer import ScalarPrinter
 from symdescent.graph import Graph, Node
 from symdescent.notation.lower import Lowering
@@ -37,6 +38,28 @@ class DescentSource:
     array_states: tuple[tuple[Any, sp.Symbol], ...]
 
 
+# all parameters of a loss that is carried out from a table, in one flat array
+PACKED = sp.IndexedBase("theta")
+TABLE_ARGUMENTS = ("code", "a", "b", "c", "values", "first", "sources", "places", "targets", "outputs")
+_TABLE_BODY = (
+    "for q in range(sources.shape[0]):",
+    "    values[places[q]] = theta[sources[q]]",
+    "run(code, a, b, c, values, first)",
+    "for q in range(targets.shape[0]):",
+    "    g_theta[targets[q]] += values[outputs[q + 1]]",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Evaluation:
+    """How value and gradient are computed: buffers made beforehand, statements, and where the value is found."""
+
+    allocations: Sequence[str]
+    lines: Sequence[str]
+    value: str
+    helpers: frozenset[str]
+
+
 def descent_source(statement: Statement, rule: UpdateRule) -> DescentSource:
     """Write the kernel ``descend`` of a loss and an update rule."""
     return _DescentWriter(statement, rule).write()
@@ -49,8 +72,14 @@ class _DescentWriter:
         self.names = Names()
         self.names.reserve(["steps", "gtol", "xtol", "ftol", "limit", "measured", "counters", "history", "trajectory",
                             "loss", "norm", "change", "previous", "due", "row", "status", "step", "new", "q", "g", "column"])  # fmt: skip
-        self.signature = self.writer.signature(self.names)
-        parameters = statement.parameters
+        self.long = tape.is_long(statement.root)
+        if self.long:
+            self.names.reserve(["theta", "g_theta", "run", *TABLE_ARGUMENTS])
+            self.signature = Signature((PACKED,), (), TABLE_ARGUMENTS, (), (PACKED,), {PACKED: "theta", **{t: t for t in TABLE_ARGUMENTS}},
+                                       {PACKED: "g_theta"})  # fmt: skip
+        else:
+            self.signature = self.writer.signature(self.names)
+        parameters = self.signature.parameters
         self.arrays = [p for p in parameters if isinstance(p, ARRAYS)]
         self.numbers = [p for p in parameters if not isinstance(p, ARRAYS)]
         self.hyper = {each.symbol: self.names.fresh(each.name, "h") for each in rule.hyperparameters}
@@ -63,9 +92,7 @@ class _DescentWriter:
 
     def write(self) -> DescentSource:
         """The module."""
-        statement, signature = self.statement, self.signature
-        body = self.writer.printer(self.names, signature, [statement.root], statement.scatters())
-        loops = body.lines()
+        signature, body = self.signature, self._evaluation()
         updates = self._update()
         states = [self.states[p, each.symbol] for p in self.arrays for each in self.rule.state]
         arguments = [signature.names[p] for p in self.arrays]
@@ -86,8 +113,8 @@ class _DescentWriter:
             f"while step < steps and row < {'history'}.shape[0]:",
             *_indent([
                 *(f"{g}[:] = 0.0" if p in self.arrays else f"{g} = 0.0" for p, g in signature.gradients.items()),
-                *loops,
-                f"loss = {body.result(body.plan.values[0])}",
+                *body.lines,
+                f"loss = {body.value}",
                 *self._norm(),
                 *self._record(),
                 *_stop("not abs(loss) <= limit", f"{DIVERGED} if abs(loss) < math.inf else {NOT_FINITE}"),
@@ -111,8 +138,21 @@ class _DescentWriter:
         ]  # fmt: skip
         self.writer.helpers |= body.helpers | self.helpers | {"maximum"}
         function = f"@fast\ndef descend({', '.join(arguments)}):\n" + "\n".join(_indent(lines))
-        source = self.writer.module(f"Descent of a loss by {self.rule.name}.", [function])
+        functions = [tape.interpreter_function(), function] if self.long else [function]
+        source = self.writer.module(f"Descent of a loss by {self.rule.name}.", functions)
         return DescentSource(source, tuple(self.scalars), tuple((p, each.symbol) for p in self.arrays for each in self.rule.state))
+
+    def _evaluation(self) -> _Evaluation:
+        if self.long:
+            return _Evaluation((), _TABLE_BODY, "values[outputs[0]]", tape.HELPERS)
+        printer = self.writer.printer(self.names, self.signature, [self.statement.root], self.statement.scatters())
+        lines = printer.lines()
+        return _Evaluation(printer.allocations, lines, printer.result(printer.plan.values[0]), frozenset(printer.helpers))
+
+    def _rank(self, parameter: Any) -> int:
+        if parameter is PACKED:
+            return 1
+        return len(self.statement.shape(parameter) or ()) or self.statement.lowering.ranks[parameter]
 
     def _scalar_name(self, parameter: Any, symbol: sp.Symbol | None) -> str:
         if parameter is None:
@@ -181,13 +221,12 @@ class _DescentWriter:
 
     def _array_update(self, parameter: Any, names: dict[sp.Symbol, str]) -> list[str]:
         """The same for an array, entry by entry."""
-        rank = len(self.statement.shape(parameter) or ()) or self.statement.lowering.ranks[parameter]
         things = {self.signature.names[parameter]: "", self.signature.gradients[parameter]: ""}
         things |= {self.states[parameter, each.symbol]: "" for each in self.rule.state}
         lines = []
         for name in things:
             things[name] = name
-            if rank > 1:
+            if self._rank(parameter) > 1:
                 things[name] = self.names.fresh(f"{name}_flat", "flat")
                 lines.append(f"{things[name]} = {name}.reshape(-1)")
         flat = things[self.signature.names[parameter]]

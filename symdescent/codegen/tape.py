@@ -159,8 +159,8 @@ class _Recorder:
         return self.emit("negate", self.emit("add", self.emit("mul", a, self.emit("expm1", log_share)), rest))
 
 
-def interpreter_source() -> str:
-    """The module with the kernel ``run``, which carries out a table."""
+def interpreter_function() -> str:
+    """The kernel ``run``, which carries out a table."""
     lines = ["@fast", "def run(code, a, b, c, values, first):", '    """Carry out the operations of a table, one after the other."""',
              "    for t in range(code.shape[0]):", "        operation = code[t]", "        x = values[a[t]]",
              "        y = values[b[t]]", "        z = values[c[t]]"]  # fmt: skip
@@ -169,10 +169,11 @@ def interpreter_source() -> str:
         lines += [f"        {word} operation == {_CODES[name]}:  # {name}", f"            result = {expression}"]
         word = "elif"
     lines += ["        else:", "            result = math.nan", "        values[first + t] = result"]
-    return "\n\n".join([
-        '"""The loop that carries out tables of operations: losses that are too long to be printed as code."""\n',
-        HEADER.rstrip() + "\n",
-        *(source.strip("\n") + "\n" for source in helper_sources(set(HELPERS))),
-        "\n".join(lines) + "\n",
-    ])  # fmt: skip
+    return "\n".join(lines) + "\n"
 
+
+def interpreter_source() -> str:
+    """The module with the kernel ``run``."""
+    title = '"""The loop that carries out tables of operations: losses that are too long to be printed as code."""'
+    parts = [title, HEADER, *helper_sources(set(HELPERS)), interpreter_function()]
+    return "\n\n".join(part.strip("\n") + "\n" for part in parts)
