@@ -66,7 +66,10 @@ class Binder:
             declared = statement.shape(parameter) or (sp.nan,) * self.rank(parameter)
             lengths = [sp.sympify(sp.sympify(length).xreplace(known)) for length in declared]
             if not all(length.is_Integer for length in lengths):
-                raise DataError(f"the shape of {name_of(parameter)} cannot be read off the data: give start={{{name_of(parameter)!r}: …}}")
+                raise DataError(
+                    f"the shape of {name_of(parameter)} cannot be read off the data: "
+                    f"give start={{{name_of(parameter)!r}: …}}"
+                )
             shapes[parameter] = tuple(map(int, lengths))
         return shapes
 
@@ -85,7 +88,10 @@ class Binder:
         if isinstance(thing, sp.MatrixSymbol) and array.ndim != rank and 1 in map(_unit, thing.shape):
             array = self._reshaped(thing, array, rank)
         if array.ndim != rank:
-            raise DataError(f"{name_of(thing)} has shape {array.shape}, but the loss uses it with {_count(rank, 'index', 'indices')}")
+            raise DataError(
+                f"{name_of(thing)} has shape {array.shape}, but the loss uses it with "
+                f"{_count(rank, 'index', 'indices')}"
+            )
         if role == "parameter":
             return np.ascontiguousarray(array, dtype=np.float64)
         return array
@@ -109,7 +115,9 @@ class Binder:
 
     # -- extents --------------------------------------------------------------------------------------------------
 
-    def _extents(self, values: Mapping[Any, Any], data: Mapping[Any, Any], partial: bool = False) -> dict[sp.Symbol, int]:
+    def _extents(
+        self, values: Mapping[Any, Any], data: Mapping[Any, Any], partial: bool = False
+    ) -> dict[sp.Symbol, int]:
         """Solve the extents from the shapes of the arrays."""
         statement = self.statement
         unknown = set(statement.extents) | ({statement.sample_count} if statement.sample_count else set())
@@ -148,7 +156,9 @@ class Binder:
         self._check_equations(equations, known, origin)
         for symbol, number in known.items():
             if number < 0 or (number == 0 and symbol == statement.sample_count):
-                raise DataError(f"{symbol} = {number}: there are no samples" if number == 0 else f"{symbol} = {number} is no length")
+                raise DataError(
+                    f"{symbol} = {number}: there are no samples" if number == 0 else f"{symbol} = {number} is no length"
+                )
         return known
 
     def _shape_equations(self, values: Mapping[Any, Any]) -> Iterable[tuple[sp.Expr, int, str]]:
@@ -159,7 +169,9 @@ class Binder:
             for axis, (expression, length) in enumerate(zip(shape or (), np.shape(value), strict=False)):
                 yield sp.sympify(expression), length, f"{name_of(thing)} has {_axis(length, axis, np.ndim(value))}"
 
-    def _inferred_equations(self, values: Mapping[Any, Any], known: Mapping[sp.Symbol, int]) -> Iterable[tuple[sp.Expr, int, str]]:
+    def _inferred_equations(
+        self, values: Mapping[Any, Any], known: Mapping[sp.Symbol, int]
+    ) -> Iterable[tuple[sp.Expr, int, str]]:
         """Arrays of undeclared shape: the largest index that a sum reaches is taken for the last entry."""
         reader = self.statement.reader()
         for load in self.loads:
@@ -176,15 +188,27 @@ class Binder:
                 length = np.shape(values[load.payload])[axis]
                 reached = written.xreplace({dummy: reader.expression(index.extent) - 1}) + 1
                 if reached.free_symbols - set(known):
-                    yield sp.expand(reached), length, f"{name_of(load.payload)} has {_axis(length, axis, len(load.args))}"
+                    yield (
+                        sp.expand(reached),
+                        length,
+                        f"{name_of(load.payload)} has {_axis(length, axis, len(load.args))}",
+                    )
 
-    def _check_equations(self, equations: Iterable[tuple[sp.Expr, int, str]], known: Mapping[sp.Symbol, int],
-                         origin: Mapping[sp.Symbol, str]) -> None:  # fmt: skip
+    def _check_equations(
+        self,
+        equations: Iterable[tuple[sp.Expr, int, str]],
+        known: Mapping[sp.Symbol, int],
+        origin: Mapping[sp.Symbol, str],
+    ) -> None:
         for expression, length, said in equations:
             expected = expression.xreplace(dict(known))
             if expected != length:
-                because = "; ".join(origin[s] for s in sorted(expression.free_symbols, key=name_of) if origin.get(s) not in (None, said))
-                raise DataError(f"{said}, but {expression} = {expected} was expected" + (f" ({because})" if because else ""))
+                because = "; ".join(
+                    origin[s] for s in sorted(expression.free_symbols, key=name_of) if origin.get(s) not in (None, said)
+                )
+                raise DataError(
+                    f"{said}, but {expression} = {expected} was expected" + (f" ({because})" if because else "")
+                )
 
     # -- ranges ---------------------------------------------------------------------------------------------------
 
@@ -204,11 +228,13 @@ class Binder:
                     if self.statement.first_index == 0 and low >= 0 and high == shape[axis]:
                         hint = "; for sums from 1 to n, state the loss with first_index=1"
                     raise DataError(
-                        f"the index of {name_of(load.payload)} on axis {axis} reaches {worst + first}, but that axis runs from "
-                        f"{first} to {shape[axis] - 1 + first}{hint}"
+                        f"the index of {name_of(load.payload)} on axis {axis} reaches {worst + first}, but that axis "
+                        f"runs from {first} to {shape[axis] - 1 + first}{hint}"
                     )
 
-    def _reach(self, place: Node, values: Mapping[Any, Any], extents: Mapping[sp.Symbol, int]) -> tuple[int, int] | None:
+    def _reach(
+        self, place: Node, values: Mapping[Any, Any], extents: Mapping[sp.Symbol, int]
+    ) -> tuple[int, int] | None:
         """The least and the largest value of an array position; None where no loop runs."""
         if any(index.extent.indices for index in place.indices):
             return _enumerate(place, values, extents)
@@ -261,10 +287,14 @@ def _enumerate(place: Node, values: Mapping[Any, Any], extents: Mapping[sp.Symbo
     """The exact range where the range of an index depends on another: all cases are tried."""
     columns: dict[Index, Any] = {}
     for index in sorted(place.indices, key=lambda index: len(index.support)):
-        count = int(len(next(iter(columns.values())))) if columns else 1
-        lengths = np.broadcast_to(np.maximum(_evaluate(index.extent, columns, values, extents), 0), (count,)).astype(np.int64)
+        count = len(next(iter(columns.values()))) if columns else 1
+        lengths = np.broadcast_to(np.maximum(_evaluate(index.extent, columns, values, extents), 0), (count,)).astype(
+            np.int64
+        )
         if lengths.sum() > 50_000_000:
-            raise DataError("the nested sums have too many terms (over 5e7) for their array positions to be checked beforehand")
+            raise DataError(
+                "the nested sums have too many terms (over 5e7) for their array positions to be checked beforehand"
+            )
         columns = {other: np.repeat(column, lengths) for other, column in columns.items()}
         starts = np.cumsum(lengths) - lengths
         columns[index] = np.arange(lengths.sum()) - np.repeat(starts, lengths)
@@ -272,7 +302,9 @@ def _enumerate(place: Node, values: Mapping[Any, Any], extents: Mapping[sp.Symbo
     return (int(reached.min()), int(reached.max())) if reached.size else None
 
 
-def _evaluate(node: Node, columns: Mapping[Index, Any], values: Mapping[Any, Any], extents: Mapping[sp.Symbol, int]) -> Any:
+def _evaluate(
+    node: Node, columns: Mapping[Index, Any], values: Mapping[Any, Any], extents: Mapping[sp.Symbol, int]
+) -> Any:
     if node.op == "const":
         return node.payload
     if node.op == "symbol":

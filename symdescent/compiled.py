@@ -271,4 +271,3 @@ def _read_only(value: Any) -> Any:
     view = value.view(np.ndarray)
     view.flags.writeable = False
     return view
-

@@ -69,9 +69,19 @@ class Descent:
         return "\n".join(lines)
 
 
-def descend(statement: Statement, start: Any, data: Any = None, optimizer: UpdateRule | None = None, *,
-            steps: int | None = None, epochs: int | None = None, batch_size: int | None = None, gtol: float = 1e-6,
-            xtol: float = 0.0, ftol: float = 0.0) -> Descent:  # fmt: skip
+def descend(
+    statement: Statement,
+    start: Any,
+    data: Any = None,
+    optimizer: UpdateRule | None = None,
+    *,
+    steps: int | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    gtol: float = 1e-6,
+    xtol: float = 0.0,
+    ftol: float = 0.0,
+) -> Descent:
     """Minimise a loss from a start, by full-batch steps of an update rule in a compiled loop.
 
     Parameters
@@ -100,11 +110,15 @@ def descend(statement: Statement, start: Any, data: Any = None, optimizer: Updat
     0.6
     """
     if batch_size is not None:
-        raise UnsupportedError(f"batch_size={batch_size}: descents read all samples in every step; leave batch_size out")
+        raise UnsupportedError(
+            f"batch_size={batch_size}: descents read all samples in every step; leave batch_size out"
+        )
     limit = _check_options(steps, epochs, {"gtol": gtol, "xtol": xtol, "ftol": ftol})
     rule = GradientDescent(0.1) if optimizer is None else optimizer
     if not isinstance(rule, UpdateRule):
-        raise StatementError(f"the optimizer {rule!r} is not an UpdateRule: use GradientDescent(0.1), Momentum(0.1) or your own")
+        raise StatementError(
+            f"the optimizer {rule!r} is not an UpdateRule: use GradientDescent(0.1), Momentum(0.1) or your own"
+        )
     bound = Binder(statement).bind(start, data)
     run = _Run(statement, rule, bound)
     interrupted = run.go(limit, gtol, xtol, ftol)
@@ -113,13 +127,17 @@ def descend(statement: Statement, start: Any, data: Any = None, optimizer: Updat
 
 def _check_options(steps: int | None, epochs: int | None, tolerances: Mapping[str, float]) -> int:
     if steps is not None and epochs is not None and steps != epochs:
-        raise StatementError(f"steps={steps} and epochs={epochs} differ, but with all samples in every step they are the same: give one")
+        raise StatementError(
+            f"steps={steps} and epochs={epochs} differ, but with all samples in every step they are the same: give one"
+        )
     chosen = steps if steps is not None else epochs if epochs is not None else 1000
     if isinstance(chosen, bool) or int(chosen) != chosen or chosen < 0:
         raise StatementError(f"steps={chosen!r} is not a number of steps: give a whole number from 0 on")
     for name, value in tolerances.items():
         if not value >= 0:
-            raise StatementError(f"{name}={value!r} is not a tolerance: give a number from 0 on (0 switches the test off)")
+            raise StatementError(
+                f"{name}={value!r} is not a tolerance: give a number from 0 on (0 switches the test off)"
+            )
     return int(chosen)
 
 
@@ -136,7 +154,9 @@ class _Run:
             packed = np.concatenate([np.ravel(value) for value in bound.parameters.values()])
             self.arrays = {loop.PACKED: np.array(packed, dtype=np.float64)}
         else:
-            self.arrays = {p: np.array(v, dtype=np.float64) for p, v in bound.parameters.items() if isinstance(p, ARRAYS)}
+            self.arrays = {
+                p: np.array(v, dtype=np.float64) for p, v in bound.parameters.items() if isinstance(p, ARRAYS)
+            }
         initial = {each.symbol: each.initial for each in (*rule.state, *rule.scalar_state)}
         self.states = [np.full(self.arrays[p].shape, initial[s]) for p, s in self.made.array_states]
         self.gradients = [np.zeros(value.shape) for value in self.arrays.values()]
@@ -146,7 +166,11 @@ class _Run:
         self.counters[[loop.DUE, loop.STRIDE]] = 1
         self.numbers = [] if self.long else [p for p in statement.parameters if p not in self.arrays]
         self.width = len(self.numbers) + sum(value.size for value in self.arrays.values())
-        rows = HISTORY_ROWS if self.width * HISTORY_ROWS <= TRAJECTORY_ENTRIES else max(16, TRAJECTORY_ENTRIES // self.width)
+        rows = (
+            HISTORY_ROWS
+            if self.width * HISTORY_ROWS <= TRAJECTORY_ENTRIES
+            else max(16, TRAJECTORY_ENTRIES // self.width)
+        )
         kept = rows if self.width * rows <= 2 * TRAJECTORY_ENTRIES else 0
         self.history, self.trajectory = np.empty((rows, 4)), np.empty((kept, self.width))
 
@@ -161,8 +185,20 @@ class _Run:
                     self.thin()
                 now = min(chunk, steps - int(self.counters[loop.STEPS]))
                 began = time.perf_counter()
-                kernels.call(self.kernel, *self.arrays.values(), *self.states, *self.gradients, *fixed, now, *tolerances, limit,
-                             self.measured, self.counters, self.history, self.trajectory)  # fmt: skip
+                kernels.call(
+                    self.kernel,
+                    *self.arrays.values(),
+                    *self.states,
+                    *self.gradients,
+                    *fixed,
+                    now,
+                    *tolerances,
+                    limit,
+                    self.measured,
+                    self.counters,
+                    self.history,
+                    self.trajectory,
+                )
                 seconds = time.perf_counter() - began
                 if limit == math.inf:
                     limit = 1e10 * (1.0 + abs(self.measured[loop.VALUE]))
@@ -192,7 +228,9 @@ class _Run:
                 sources.append(starts[thing] + _flat_place(position, self.shapes[thing]))
             else:
                 values[number] = np.asarray(given[thing])[position] if position else given[thing]
-        targets = [starts[parameter] + _flat_place(position, self.shapes[parameter]) for parameter, position in program.targets]
+        targets = [
+            starts[parameter] + _flat_place(position, self.shapes[parameter]) for parameter, position in program.targets
+        ]
         whole = [np.array(numbers, dtype=np.int64) for numbers in (sources, places, targets)]
         table = program.tape
         return [table.code, table.a, table.b, table.c, values, table.first, *whole, table.outputs]
@@ -274,16 +312,20 @@ class _Run:
         smaller = f"try a learning rate below {rate.value:g}, or scale the data" if rate else "try smaller steps"
         messages = {
             loop.GRADIENT: "the gradient is as small as asked for (gtol)",
-            loop.PARAMETERS: "the last step changed the parameters by no more than xtol; a small step is not always a small "
-            "gradient: lower xtol, or test with gtol, to go on",
+            loop.PARAMETERS: "the last step changed the parameters by no more than xtol; a small step is not always a "
+            "small gradient: lower xtol, or test with gtol, to go on",
             loop.LOSS: "the loss changed by no more than ftol in the last step; lower ftol to go on",
-            loop.NOT_FINITE: f"the loss or its gradient became infinite or undefined after {done} steps: {smaller}, or start inside the domain",
+            loop.NOT_FINITE: f"the loss or its gradient became infinite or undefined after {done} steps: {smaller}, "
+            "or start inside the domain",
             loop.DIVERGED: f"the loss grew past 1e10 times its first value after {done} steps: {smaller}",
             STEPS_DONE: f"all {steps} steps are done",
             INTERRUPTED: f"interrupted after {done} steps; this is what was reached",
         }
         if status == STEPS_DONE and tested:
-            return messages[status] + " before a tolerance was met: allow more steps, or try a larger learning rate or Momentum"
+            return (
+                messages[status]
+                + " before a tolerance was met: allow more steps, or try a larger learning rate or Momentum"
+            )
         return messages[status]
 
 
@@ -306,4 +348,3 @@ def _norm(gradient: Any) -> float:
 
 def _short(value: Any) -> str:
     return f"{value:.10g}" if np.ndim(value) == 0 else np.array2string(np.asarray(value), precision=6, threshold=12)
-

@@ -17,7 +17,7 @@ import sympy as sp
 from symdescent.elementary import BY_CLASS, TABLE
 from symdescent.elementary import table as names
 from symdescent.errors import UnsupportedError
-from symdescent.graph import Graph, Index, Node, dependents, reachable
+from symdescent.graph import Graph, Index, Node, dependents
 
 KINKS = ("min-norm", "left", "right", "raise")
 
@@ -32,8 +32,9 @@ class Scatter:
     indices: frozenset[Index]
 
 
-def reverse(graph: Graph, root: Node, parameters: Iterable[Any], kinks: str = "min-norm",
-            exact_products: bool = False) -> list[Scatter]:  # fmt: skip
+def reverse(
+    graph: Graph, root: Node, parameters: Iterable[Any], kinks: str = "min-norm", exact_products: bool = False
+) -> list[Scatter]:
     """Return the gradient of the root with respect to the parameters, by one walk backwards.
 
     `exact_products` writes the gradient of an indexed product so that it can be differentiated again where factors
@@ -69,9 +70,10 @@ def is_parameter(node: Node, wanted: set[Any]) -> bool:
     return node.op in ("symbol", "load") and node.payload in wanted
 
 
-def forward(graph: Graph, roots: Iterable[Node], directions: Mapping[Any, Callable[[Node], Node]],
-            kinks: str = "min-norm") -> dict[Node, Node]:  # fmt: skip
-    """Return the directional derivative of every active node: `directions` maps a parameter to the tangent of a leaf."""
+def forward(
+    graph: Graph, roots: Iterable[Node], directions: Mapping[Any, Callable[[Node], Node]], kinks: str = "min-norm"
+) -> dict[Node, Node]:
+    """Return the directional derivative of every active node; `directions` maps a parameter to its leaves' tangents."""
     wanted = set(directions)
     tangents: dict[Node, Node] = {}
     active = dependents(roots, lambda node: is_parameter(node, wanted))
@@ -92,8 +94,15 @@ def forward(graph: Graph, roots: Iterable[Node], directions: Mapping[Any, Callab
 # -- partial derivatives ----------------------------------------------------------------------------------------------
 
 
-def _contributions(graph: Graph, node: Node, adjoint: Node, active: set[Node], kinks: str, exact_products: bool = True,
-                   plain: bool = False) -> Iterator[tuple[Node, Node, frozenset[Index]]]:  # fmt: skip
+def _contributions(
+    graph: Graph,
+    node: Node,
+    adjoint: Node,
+    active: set[Node],
+    kinks: str,
+    exact_products: bool = True,
+    plain: bool = False,
+) -> Iterator[tuple[Node, Node, frozenset[Index]]]:
     """Yield each active argument, what the node's adjoint contributes to it, and the indices that range over it.
 
     `plain` asks for one partial for each argument (the forward sweep); otherwise a rule may pass by an argument and
@@ -234,8 +243,9 @@ def _logsumexp(graph: Graph, node: Node, adjoint: Node, place: int, kinks: str) 
     return graph.mul(adjoint, graph.call("softmax", node.args[0], node))
 
 
-def _log_softmax(graph: Graph, node: Node, adjoint: Node,
-                 active: set[Node]) -> Iterator[tuple[Node, Node, frozenset[Index]]]:  # fmt: skip
+def _log_softmax(
+    graph: Graph, node: Node, adjoint: Node, active: set[Node]
+) -> Iterator[tuple[Node, Node, frozenset[Index]]]:
     """log softmax(z) = z - L with L = logsumexp over k of body(k), where z is body(e), for one e or for all.
 
     What reaches body(k) is ``a [k = e] - softmax(k) a``, or ``a_k - softmax(k) sum a``: all digits cancel where the
@@ -284,8 +294,15 @@ def _product(graph: Graph, node: Node, adjoint: Node, exact: bool) -> Node:
     return graph.mul(adjoint, graph.call("others", graph.select(vanishes, alone, others), node, body))
 
 
-_RULES: dict[str, Any] = {"add": _add, "sum": _add, "mul": _mul, "power": _power, "select": _select, "call": _call,
-                          "logsumexp": _logsumexp}  # fmt: skip
+_RULES: dict[str, Any] = {
+    "add": _add,
+    "sum": _add,
+    "mul": _mul,
+    "power": _power,
+    "select": _select,
+    "call": _call,
+    "logsumexp": _logsumexp,
+}
 
 
 # -- helpers ----------------------------------------------------------------------------------------------------------

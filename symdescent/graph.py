@@ -8,7 +8,7 @@ A node's arguments are always older than the node: sorting by age (`Node.age`) i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -68,8 +68,15 @@ class Graph:
         """How many nodes were ever made."""
         return len(self._interned)
 
-    def _intern(self, op: str, args: tuple[Node, ...], payload: Any = None, *, minus: frozenset[Index] = frozenset(),
-                plus: frozenset[Index] = frozenset()) -> Node:  # fmt: skip
+    def _intern(
+        self,
+        op: str,
+        args: tuple[Node, ...],
+        payload: Any = None,
+        *,
+        minus: frozenset[Index] = frozenset(),
+        plus: frozenset[Index] = frozenset(),
+    ) -> Node:
         key = (op, args, type(payload), payload)
         node = self._interned.get(key)
         if node is None:
@@ -142,8 +149,9 @@ class Graph:
             number, base = self.coefficient(factor)
             coefficient = coefficient * number
             exponent: Number = 1
-            if base.op == "power" and base.args[1].number is not None:
-                base, exponent = base.args[0], base.args[1].number
+            power = base.args[1].number if base.op == "power" else None
+            if power is not None:
+                base, exponent = base.args[0], power
             if base is not self.one:
                 factors[base] = factors.get(base, 0) + exponent
         if coefficient == 0:
@@ -156,7 +164,9 @@ class Graph:
             elif part is not self.one:
                 parts.append(part)
         parts.sort(key=_age)
-        result = self._scaled(coefficient, self._intern("mul", tuple(parts)) if len(parts) > 1 else (parts or [self.one])[0])
+        result = self._scaled(
+            coefficient, self._intern("mul", tuple(parts)) if len(parts) > 1 else (parts or [self.one])[0]
+        )
         return self.select(self.all(*masks), result, self.zero) if masks else result
 
     def coefficient(self, node: Node) -> tuple[Number, Node]:
@@ -292,7 +302,9 @@ class Graph:
         """The sum over several indices, those whose range depends on others first."""
         remaining = set(indices)
         while remaining:
-            index = min((k for k in remaining if not any(k in other.extent.indices for other in remaining)), key=_index_order)
+            index = min(
+                (k for k in remaining if not any(k in other.extent.indices for other in remaining)), key=_index_order
+            )
             remaining.discard(index)
             body = self.reduce("sum", body, index)
         return body
@@ -339,7 +351,9 @@ class Graph:
             elif node.op in REDUCTIONS:
                 bound = self._moved(node.payload, values)
                 fresh = self.fresh_index(bound.extent)
-                inner = {k: v for k, v in values.items() if k in node.args[0].indices} | {node.payload: self.index(fresh)}
+                inner = {k: v for k, v in values.items() if k in node.args[0].indices} | {
+                    node.payload: self.index(fresh)
+                }
                 done[node] = self.reduce(node.op, self.replace(node.args[0], inner), fresh)
             else:
                 done[node] = self.rebuild(node, [done[argument] for argument in node.args])
@@ -354,7 +368,9 @@ class Graph:
 
     def regroup(self, node: Node, body: Node) -> Node:
         """The same reduction of a body that is written in another way."""
-        return self._intern(node.op, (body,), node.payload, minus=frozenset({node.payload}), plus=node.payload.extent.indices)
+        return self._intern(
+            node.op, (body,), node.payload, minus=frozenset({node.payload}), plus=node.payload.extent.indices
+        )
 
     def rebuild(self, node: Node, args: list[Node]) -> Node:
         """The same operation on other arguments."""
@@ -366,9 +382,16 @@ class Graph:
             return self.call(node.payload, *args) if node.op == "call" else self.load(node.payload, args)
         if not args:
             return node
-        build = {"add": self.add, "mul": self.mul, "power": self.power, "select": self.select, "all": self.all,
-                 "any": self.any, "not": self.negation}[node.op]  # fmt: skip
-        return build(*args)  # type: ignore[operator]
+        build: dict[str, Callable[..., Node]] = {
+            "add": self.add,
+            "mul": self.mul,
+            "power": self.power,
+            "select": self.select,
+            "all": self.all,
+            "any": self.any,
+            "not": self.negation,
+        }
+        return build[node.op](*args)
 
 
 def _age(node: Node) -> int:

@@ -49,8 +49,16 @@ class Loss:
     2*w - 6
     """
 
-    def __init__(self, expression: Any, parameters: Any = None, *, samples: Any = None, reduction: str = "mean",
-                 first_index: int = 0, kinks: str = "min-norm") -> None:  # fmt: skip
+    def __init__(
+        self,
+        expression: Any,
+        parameters: Any = None,
+        *,
+        samples: Any = None,
+        reduction: str = "mean",
+        first_index: int = 0,
+        kinks: str = "min-norm",
+    ) -> None:
         self.statement: Statement = state(
             expression, parameters, samples=samples, reduction=reduction, first_index=first_index, kinks=kinks
         )
@@ -112,7 +120,9 @@ class Loss:
         """
         if not self.samples:
             raise StatementError("sample_gradient belongs to per-sample losses: state the loss with samples=[…]")
-        single = state(self.expression, list(self.parameters), first_index=self.statement.first_index, kinks=self.statement.kinks)
+        single = state(
+            self.expression, list(self.parameters), first_index=self.statement.first_index, kinks=self.statement.kinks
+        )
         gradient = _read_gradient(single.reader(), single, single.scatters())
         from symdescent.check.verify import verify_gradient
 
@@ -140,9 +150,20 @@ class Loss:
         scatters = statement.scatters(exact_products=True)
         columns = []
         for parameter in self.parameters:
-            tangents = forward(graph, [s.contribution for s in scatters], {parameter: lambda leaf: graph.one}, statement.kinks)
-            moved = [Scatter(s.parameter, s.places, tangents[s.contribution], s.indices) for s in scatters if s.contribution in tangents]
-            columns.append([_component(reader, statement, [s for s in moved if s.parameter == row], row) for row in self.parameters])
+            tangents = forward(
+                graph, [s.contribution for s in scatters], {parameter: lambda leaf: graph.one}, statement.kinks
+            )
+            moved = [
+                Scatter(s.parameter, s.places, tangents[s.contribution], s.indices)
+                for s in scatters
+                if s.contribution in tangents
+            ]
+            columns.append(
+                [
+                    _component(reader, statement, [s for s in moved if s.parameter == row], row)
+                    for row in self.parameters
+                ]
+            )
         return sp.Matrix(columns).T
 
     # -- verbs ----------------------------------------------------------------------------------------------------
@@ -227,7 +248,9 @@ def _read_gradient(reader: Reader, statement: Statement, scatters: list[Scatter]
     return Gradient(components, indices)
 
 
-def _component(reader: Reader, statement: Statement, scatters: list[Scatter], parameter: Any, keys: tuple[Any, ...] = ()) -> Any:
+def _component(
+    reader: Reader, statement: Statement, scatters: list[Scatter], parameter: Any, keys: tuple[Any, ...] = ()
+) -> Any:
     if isinstance(parameter, sp.MatrixSymbol):
         from symdescent.notation.raising import raise_gradient
 

@@ -68,8 +68,15 @@ def name_of(thing: Any) -> str:
     return str(getattr(thing, "name", thing))
 
 
-def state(expression: Any, parameters: Any = None, *, samples: Any = None, reduction: str = "mean", first_index: int = 0,
-          kinks: str = "min-norm") -> Statement:  # fmt: skip
+def state(
+    expression: Any,
+    parameters: Any = None,
+    *,
+    samples: Any = None,
+    reduction: str = "mean",
+    first_index: int = 0,
+    kinks: str = "min-norm",
+) -> Statement:
     """Validate a statement and lower it."""
     _check_options(reduction, first_index, kinks)
     expression = _scalar_expression(expression)
@@ -96,8 +103,22 @@ def state(expression: Any, parameters: Any = None, *, samples: Any = None, reduc
     constants = tuple(sorted(present - {*chosen, *sampled, count}, key=name_of))
     as_matrices = any(isinstance(parameter, sp.MatrixSymbol) for parameter in chosen)
     arrays = {sample: _stacked(sample, count, as_matrices) for sample in sampled}
-    return Statement(expression, chosen, sampled, constants, frozenset(extents), arrays, index, count, reduction,
-                     first_index, kinks, graph, root, lowering)  # fmt: skip
+    return Statement(
+        expression,
+        chosen,
+        sampled,
+        constants,
+        frozenset(extents),
+        arrays,
+        index,
+        count,
+        reduction,
+        first_index,
+        kinks,
+        graph,
+        root,
+        lowering,
+    )
 
 
 # -- the expression ---------------------------------------------------------------------------------------------------
@@ -128,12 +149,18 @@ def _scalar_expression(expression: Any) -> Any:
 
 
 def _check_options(reduction: str, first_index: int, kinks: str) -> None:
-    for name, value, allowed in (("reduction", reduction, ("mean", "sum")), ("first_index", first_index, (0, 1)), ("kinks", kinks, KINKS)):
+    for name, value, allowed in (
+        ("reduction", reduction, ("mean", "sum")),
+        ("first_index", first_index, (0, 1)),
+        ("kinks", kinks, KINKS),
+    ):
         if value not in allowed:
             raise StatementError(f"{name}={value!r} is not one of {', '.join(map(repr, allowed))}")
 
 
-def _over_samples(lowering: Lowering, root: Node, index: Index, reduction: str, samples: Sequence[Any]) -> tuple[Node, Index]:
+def _over_samples(
+    lowering: Lowering, root: Node, index: Index, reduction: str, samples: Sequence[Any]
+) -> tuple[Node, Index]:
     """The mean or the sum over the samples; of the mean, terms without samples are no part."""
     graph = lowering.graph
     if index not in root.indices:
@@ -146,7 +173,9 @@ def _over_samples(lowering: Lowering, root: Node, index: Index, reduction: str, 
         total = graph.mul(total, graph.power(index.extent, graph.const(-1)))
     else:
         outside = graph.mul(outside, index.extent)
-    found = next(node.payload for node in reachable([total]) if node.op == "sum" and node.payload.extent is index.extent)
+    found = next(
+        node.payload for node in reachable([total]) if node.op == "sum" and node.payload.extent is index.extent
+    )
     return graph.add(total, outside), found
 
 
@@ -170,18 +199,24 @@ def _check_kind(thing: Any, role: str) -> None:
         if not name_of(thing).strip():
             raise StatementError(f"a {role} has an empty name: give the symbol a name")
         return
-    kind = "a number" if getattr(thing, "is_number", False) or isinstance(thing, (int, float)) else f"a {type(thing).__name__}"
+    kind = (
+        "a number"
+        if getattr(thing, "is_number", False) or isinstance(thing, (int, float))
+        else f"a {type(thing).__name__}"
+    )
     raise StatementError(f"the {role} {thing!r} is {kind}: a {role} is a Symbol, an IndexedBase or a MatrixSymbol")
 
 
-def _parameters(given: Any, present: set[Any], samples: Sequence[Any], extents: set[Any], count: Any) -> tuple[Any, ...]:
+def _parameters(
+    given: Any, present: set[Any], samples: Sequence[Any], extents: set[Any], count: Any
+) -> tuple[Any, ...]:
     candidates = {thing for thing in present if thing not in samples and thing not in extents and thing != count}
     if given is None:
         arrays = sorted(name_of(thing) for thing in candidates if isinstance(thing, ARRAYS))
         if arrays:
             raise StatementError(
-                f"which of {', '.join(sorted(map(name_of, candidates)))} are parameters? In a loss with arrays, name them: "
-                f"Loss(expression, {arrays[0]})"
+                f"which of {', '.join(sorted(map(name_of, candidates)))} are parameters? In a loss with arrays, name "
+                f"them: Loss(expression, {arrays[0]})"
             )
         if not candidates:
             raise StatementError("the loss contains no free symbol: there is nothing to differentiate by")
@@ -191,13 +226,17 @@ def _parameters(given: Any, present: set[Any], samples: Sequence[Any], extents: 
         if isinstance(thing, str):
             named = [candidate for candidate in present if name_of(candidate) == thing]
             if len(named) != 1:
-                raise StatementError(f"the loss contains no symbol named {thing!r}; it has {', '.join(sorted(map(name_of, candidates)))}")
+                raise StatementError(
+                    f"the loss contains no symbol named {thing!r}; it has {', '.join(sorted(map(name_of, candidates)))}"
+                )
             thing = named[0]
         _check_kind(thing, "parameter")
         if thing in samples:
             raise StatementError(f"{thing} is given both as a parameter and as a sample")
         if thing in extents:
-            raise StatementError(f"{thing} is the length of an array or the bound of a sum, so that it cannot be a parameter")
+            raise StatementError(
+                f"{thing} is the length of an array or the bound of a sum, so that it cannot be a parameter"
+            )
         if thing in chosen:
             raise StatementError(f"the parameter {thing} is given twice")
         if isinstance(thing, sp.Symbol) and thing.is_integer:
@@ -287,7 +326,9 @@ def _stacked(sample: Any, count: Any, as_matrices: bool) -> Any:
     if isinstance(sample, sp.Symbol):
         return sp.MatrixSymbol(sample.name, count, 1) if as_matrices else sp.IndexedBase(sample.name, shape=(count,))
     if isinstance(sample, sp.IndexedBase):
-        return sp.IndexedBase(sample.name, shape=(count, *sample.shape)) if sample.shape else sp.IndexedBase(sample.name)
+        return (
+            sp.IndexedBase(sample.name, shape=(count, *sample.shape)) if sample.shape else sp.IndexedBase(sample.name)
+        )
     rows, columns = sample.shape
     if columns == 1:
         return sp.MatrixSymbol(sample.name, count, rows)

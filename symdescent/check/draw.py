@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,16 @@ _LENGTHS = (5, 3, 4, 6, 7, 2)
 _SPREADS: tuple[tuple[float, float], ...] = ((-1.5, 1.5), (0.2, 0.9), (0.5, 2.0), (1.1, 3.0), (-0.4, 0.4), (-2.0, -0.2))
 
 
-def instances(statement: Statement, seed: int = 0, at: Any = None, data: Any = None, attempts: int = 48) -> Iterator[Bound]:
+def instances(
+    statement: Statement, seed: int = 0, at: Any = None, data: Any = None, attempts: int = 48
+) -> Iterator[Bound]:
     """Yield random instances at which the loss is finite; what is given in `at` and `data` is kept."""
     binder = Binder(statement)
     random = np.random.default_rng(seed)
     for attempt in range(attempts):
         low, high = _SPREADS[(attempt // 2) % len(_SPREADS)]
         try:
-            bound = _draw(binder, at, data, lambda shape, a=low, b=high: np.round(random.uniform(a, b, shape), 3), random, attempt)
+            bound = _draw(binder, at, data, (low, high), random, attempt)
         except DataError:
             if at is not None or data is not None:
                 raise
@@ -42,8 +44,8 @@ def draw(statement: Statement, seed: int = 0, at: Any = None, data: Any = None) 
     found = next(instances(statement, seed, at, data), None)
     if found is None:
         raise DataError(
-            "no random point was found at which the loss is finite: give one, as in check(at={…}, data={…}), or declare "
-            "what is known of the symbols (positive=True, …)"
+            "no random point was found at which the loss is finite: give one, as in check(at={…}, data={…}), or "
+            "declare what is known of the symbols (positive=True, …)"
         )
     return found
 
@@ -64,15 +66,23 @@ def value_at(statement: Statement, bound: Bound, changed: Mapping[Any, Any] | No
     if statement.sample_count is not None:
         values.pop(statement.sample_count, None)
     return evaluate(
-        statement.expression, values, first_index=statement.first_index, samples=statement.samples, reduction=statement.reduction
+        statement.expression,
+        values,
+        first_index=statement.first_index,
+        samples=statement.samples,
+        reduction=statement.reduction,
     )
 
 
-def _draw(binder: Binder, at: Any, data: Any, number: Callable[[Any], Any], random: Any, attempt: int) -> Bound:
+def _draw(binder: Binder, at: Any, data: Any, spread: tuple[float, float], random: Any, attempt: int) -> Bound:
     statement = binder.statement
     given_at = {} if at is None else as_mapping(at, statement.parameters, "parameters")
     given_data = {} if data is None else as_mapping(data, (), "data")
-    arrays = [*statement.parameters, *statement.samples, *(c for c in statement.constants if c not in statement.extents)]
+    arrays = [
+        *statement.parameters,
+        *statement.samples,
+        *(c for c in statement.constants if c not in statement.extents),
+    ]
     found = {thing: look_up(thing, given_at if thing in statement.parameters else given_data) for thing in arrays}
     known = {thing: binder._value(thing, {thing: value}, "data") for thing, value in found.items() if value is not None}
     extents = binder._extents(known, given_data, partial=True)
@@ -88,7 +98,7 @@ def _draw(binder: Binder, at: Any, data: Any, number: Callable[[Any], Any], rand
                 low, high = _positions(binder, thing, values, extents)
                 values[thing] = random.integers(low, high + 1, shape)
             else:
-                values[thing] = _within(thing, number(shape))
+                values[thing] = _within(thing, np.round(random.uniform(*spread, shape), 3))
     parameters = {thing: values[thing] for thing in statement.parameters}
     rest = {thing: values[thing] for thing in arrays if thing not in parameters}
     return binder.bind(parameters, {**rest, **{symbol: extents[symbol] for symbol in statement.extents}})
@@ -106,12 +116,18 @@ def _shape(binder: Binder, thing: Any, values: Mapping[Any, Any], extents: Mappi
     for load in binder.loads:
         if load.payload == thing:
             for axis, place in enumerate(load.args):
-                span = (0, 3) if any(part.op == "load" for part in _below(place)) else binder._reach(place, values, extents)
+                span = (
+                    (0, 3)
+                    if any(part.op == "load" for part in _below(place))
+                    else binder._reach(place, values, extents)
+                )
                 reached[axis] = max(reached[axis], (span[1] if span else 0) + 1)
     return tuple(reached)
 
 
-def _positions(binder: Binder, thing: Any, values: Mapping[Any, Any], extents: Mapping[sp.Symbol, int]) -> tuple[int, int]:
+def _positions(
+    binder: Binder, thing: Any, values: Mapping[Any, Any], extents: Mapping[sp.Symbol, int]
+) -> tuple[int, int]:
     """The values that an array of positions may take, so that all uses stay in range."""
     low, high = 0, 10**6
     for load in binder.loads:

@@ -42,41 +42,58 @@ class Grade:
         return self.message if self.right else f"{self.message}; {self.point}" if self.point else self.message
 
 
-def grade(statement: Statement, gradient: Any, candidate: Any, seed: int = 0) -> Iterator[tuple[Any, Grade]]:
-    """Yield a mark for each parameter that a candidate gradient is given for."""
+def grade(
+    statement: Statement, gradient: Any, candidate: Any, seed: int = 0, first: Bound | None = None
+) -> Iterator[tuple[Any, Grade]]:
+    """Yield a mark for each parameter that a candidate gradient is given for; `first` is a point to look at first."""
     given = as_mapping(candidate, statement.parameters, "candidate gradients")
     for key in given:
         matching = [p for p in statement.parameters if p == key or name_of(p) == name_of(key)]
         if not matching:
             known = ", ".join(map(name_of, statement.parameters))
             raise StatementError(f"the candidate is for {key}, but the parameters are {known}")
-        yield matching[0], _Grader(statement, gradient, matching[0], given[key], seed).mark()
+        yield matching[0], _Grader(statement, gradient, matching[0], given[key], seed, first).mark()
 
 
 class _Grader:
     """Compares one candidate with one derivative at several random instances."""
 
-    def __init__(self, statement: Statement, gradient: Any, parameter: Any, candidate: Any, seed: int) -> None:
+    def __init__(
+        self, statement: Statement, gradient: Any, parameter: Any, candidate: Any, seed: int, first: Bound | None
+    ) -> None:
         self.statement, self.gradient, self.parameter = statement, gradient, parameter
         self.candidate = sp.sympify(candidate)
         self.correct = gradient[parameter]
         self.keys = gradient.indices.get(parameter, ())
         self._check_symbols()
-        self.bounds = list(itertools.islice(instances(statement, seed + 100), POINTS))
+        given = [] if first is None else [first]
+        self.bounds = [*given, *itertools.islice(instances(statement, seed + 100), POINTS)]
         if not self.bounds:
-            raise DataError("no random point was found at which the loss is finite, so that the candidate cannot be graded")
+            raise DataError(
+                "no random point was found at which the loss is finite, so that the candidate cannot be graded"
+            )
 
     def _check_symbols(self) -> None:
         statement = self.statement
-        known = {*statement.parameters, *statement.samples, *statement.constants, *statement.extents, *self.keys,
-                 *statement.arrays.values(), statement.sample_count}  # fmt: skip
+        known = {
+            *statement.parameters,
+            *statement.samples,
+            *statement.constants,
+            *statement.extents,
+            *self.keys,
+            *statement.arrays.values(),
+            statement.sample_count,
+        }
         names = {name_of(thing): thing for thing in known if thing is not None}
         for leaf in sorted(leaves(self.candidate) - known, key=str):
             same = names.get(name_of(leaf))
             if same is not None and isinstance(leaf, sp.IndexedBase) and isinstance(same, (sp.IndexedBase, sp.Symbol)):
                 continue
             if same is not None and type(leaf) is type(same):
-                raise StatementError(f"the candidate's {leaf} has other assumptions than the loss's {same}: create the symbol once and use it everywhere")
+                raise StatementError(
+                    f"the candidate's {leaf} has other assumptions than the loss's {same}: create the symbol "
+                    "once and use it everywhere"
+                )
             free = f"; write the component at {', '.join(map(str, self.keys))}" if self.keys else ""
             raise StatementError(f"the candidate contains {leaf}, which the loss does not{free}")
 
@@ -90,7 +107,13 @@ class _Grader:
             values = symbol_values(statement, bound)
             values.pop(statement.sample_count, None)
             values |= free_positions(self.keys, shape, statement.first_index)
-            result = evaluate(expression, values, first_index=statement.first_index, samples=statement.samples, reduction=statement.reduction)
+            result = evaluate(
+                expression,
+                values,
+                first_index=statement.first_index,
+                samples=statement.samples,
+                reduction=statement.reduction,
+            )
         else:
             bound = _with_names(statement, bound, expression)
             result = component_values(statement, self.gradient, self.parameter, bound, expression, self.keys)
@@ -110,10 +133,18 @@ class _Grader:
                 elif theirs.T.shape == ours.shape or theirs.shape == (1, *ours.shape):
                     turned = np.reshape(theirs.T, ours.shape)
                     if _close(turned, ours):
-                        return self._wrong("transposed", f"wrong: transposed (the gradient has the shape of {name_of(self.parameter)})", bound)
-                    return self._wrong("wrong shape", f"wrong: it has shape {theirs.shape}, the gradient {ours.shape}", bound)
+                        return self._wrong(
+                            "transposed",
+                            f"wrong: transposed (the gradient has the shape of {name_of(self.parameter)})",
+                            bound,
+                        )
+                    return self._wrong(
+                        "wrong shape", f"wrong: it has shape {theirs.shape}, the gradient {ours.shape}", bound
+                    )
                 else:
-                    return self._wrong("wrong shape", f"wrong: it has shape {theirs.shape}, the gradient {ours.shape}", bound)
+                    return self._wrong(
+                        "wrong shape", f"wrong: it has shape {theirs.shape}, the gradient {ours.shape}", bound
+                    )
             pairs.append((ours, theirs))
         if all(_close(theirs, ours) for ours, theirs in pairs):
             return Grade(True, "right", "right", correct=self.correct)
@@ -133,10 +164,15 @@ class _Grader:
         term = self._term(pairs)
         if term is not None:
             kind, shown = term
-            said = {"missing term": f"wrong: the term {shown} is missing", "extra term": f"wrong: the term {shown} does not belong there",
-                    "sign of a term": f"wrong: the term {shown} has the wrong sign"}[kind]  # fmt: skip
+            said = {
+                "missing term": f"wrong: the term {shown} is missing",
+                "extra term": f"wrong: the term {shown} does not belong there",
+                "sign of a term": f"wrong: the term {shown} has the wrong sign",
+            }[kind]
             return self._wrong(kind, said, bound, difference=difference)
-        return self._wrong("different function", f"wrong: it differs from the gradient by {difference}", bound, difference=difference)
+        return self._wrong(
+            "different function", f"wrong: it differs from the gradient by {difference}", bound, difference=difference
+        )
 
     # -- kinds of mistakes ----------------------------------------------------------------------------------------
 
@@ -153,7 +189,11 @@ class _Grader:
                 return None
             ratios.append(float(np.median(ratio)))
         choices: list[tuple[Any, Any]] = [(sp.S.One, np.ones(len(pairs)))]
-        for thing in (*sorted(self.statement.extents, key=name_of), self.statement.sample_count, *self.statement.constants):
+        for thing in (
+            *sorted(self.statement.extents, key=name_of),
+            self.statement.sample_count,
+            *self.statement.constants,
+        ):
             if isinstance(thing, sp.Symbol):
                 given = np.array([float(symbol_values(self.statement, bound)[thing]) for bound in self.bounds])
                 choices += [(thing**power, given**power) for power in (1, -1, 2, -2)]
@@ -168,13 +208,20 @@ class _Grader:
     def _term(self, pairs: Sequence[tuple[Any, Any]]) -> tuple[str, Any] | None:
         """One term that is missing, does not belong there, or has the wrong sign."""
         gaps = [theirs - ours for ours, theirs in pairs]
-        for kind, expression, share in (("missing term", self.correct, -1.0), ("extra term", self.candidate, 1.0), ("sign of a term", self.correct, -2.0)):
+        for kind, expression, share in (
+            ("missing term", self.correct, -1.0),
+            ("extra term", self.candidate, 1.0),
+            ("sign of a term", self.correct, -2.0),
+        ):
             for term in _terms(expression):
                 try:
                     numbers = [share * self.values(term, bound) for bound in self.bounds]
                 except (DataError, StatementError, ValueError):
                     continue
-                if all(np.shape(n) in ((), g.shape) and _close(np.broadcast_to(n, g.shape), g) for n, g in zip(numbers, gaps, strict=True)):
+                if all(
+                    np.shape(n) in ((), g.shape) and _close(np.broadcast_to(n, g.shape), g)
+                    for n, g in zip(numbers, gaps, strict=True)
+                ):
                     return kind, term
         return None
 
@@ -197,7 +244,13 @@ class _Grader:
         """A point where the mistake can be seen, with the two values there."""
         try:
             ours, theirs = self.values(self.correct, bound), self.values(self.candidate, bound)
-            theirs = np.broadcast_to(theirs, ours.shape) if theirs.ndim == 0 else np.reshape(theirs, ours.shape) if theirs.size == ours.size else theirs
+            theirs = (
+                np.broadcast_to(theirs, ours.shape)
+                if theirs.ndim == 0
+                else np.reshape(theirs, ours.shape)
+                if theirs.size == ours.size
+                else theirs
+            )
             place = tuple(int(k) for k in np.unravel_index(np.argmax(np.abs(theirs - ours)), ours.shape))
         except ValueError:
             return ""
@@ -219,7 +272,7 @@ def _with_names(statement: Statement, bound: Bound, expression: Any) -> Bound:
     return Bound(bound.parameters, {**bound.data, **extra}, bound.extents)
 
 
-def _terms(expression: Any) -> Sequence[Any]:
+def _terms(expression: Any) -> Any:
     """The terms of a sum, those inside a common factor or a Sum included."""
     if isinstance(expression, sp.Add):
         return expression.args
@@ -227,8 +280,9 @@ def _terms(expression: Any) -> Sequence[Any]:
         expanded = expression.expand()
         return expanded.args if isinstance(expanded, sp.MatAdd) else (expanded,)
     expanded = sp.expand(expression)
-    if isinstance(expanded, sp.Mul) or isinstance(expanded, sp.Sum):
-        front, sums = [], []
+    if isinstance(expanded, (sp.Mul, sp.Sum)):
+        front: list[Any] = []
+        sums: list[Any] = []
         for factor in sp.Mul.make_args(expanded):
             (sums if isinstance(factor, sp.Sum) else front).append(factor)
         if len(sums) == 1:
@@ -246,5 +300,3 @@ def _nice(number: float) -> sp.Expr:
     """A factor as a person would write it: a small fraction, or a decimal."""
     fraction = sp.nsimplify(number, [sp.pi], rational=False, tolerance=1e-9)
     return fraction if sp.count_ops(fraction) <= 4 else sp.Float(number, 6)
-
-

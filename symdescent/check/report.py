@@ -14,9 +14,8 @@ from symdescent.check.draw import draw, value_at
 from symdescent.check.grade import Grade, grade
 from symdescent.check.verify import component_values
 from symdescent.dual import Dual
-from symdescent.errors import DataError
-from symdescent.graph import reachable
 from symdescent.elementary import TABLE
+from symdescent.graph import reachable
 from symdescent.statement import ARRAYS, Statement, name_of
 
 if TYPE_CHECKING:
@@ -26,7 +25,18 @@ if TYPE_CHECKING:
 
 EPSILON = float(np.finfo(float).eps)
 MOST_ROWS = 50
-COLUMNS = ("component", "symbolic", "forward", "central", "complex step", "dual", "rel. error", "ulps", "diff. bound", "verdict")
+COLUMNS = (
+    "component",
+    "symbolic",
+    "forward",
+    "central",
+    "complex step",
+    "dual",
+    "rel. error",
+    "ulps",
+    "diff. bound",
+    "verdict",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +102,17 @@ class GradientCheck:
         r"""The table of rows as a LaTeX ``tabular``."""
         head = " & ".join(_escaped(name) for name in COLUMNS)
         body = [" & ".join(_escaped(cell) for cell in _cells(row)) + r" \\" for row in self.rows]
-        return "\n".join([rf"\begin{{tabular}}{{l{'r' * 8}l}}", r"\hline", head + r" \\", r"\hline", *body, r"\hline", r"\end{tabular}"])
+        return "\n".join(
+            [
+                rf"\begin{{tabular}}{{l{'r' * 8}l}}",
+                r"\hline",
+                head + r" \\",
+                r"\hline",
+                *body,
+                r"\hline",
+                r"\end{tabular}",
+            ]
+        )
 
     def plot(self) -> Figure:
         """Draw the Taylor remainder against the step, beside the slopes 1 and 2, as a Matplotlib figure."""
@@ -105,7 +125,13 @@ class GradientCheck:
         axes.loglog(steps[shown], remainders[shown], "o-", label="remainder")
         for order, style in ((1, ":"), (2, "--")):
             if shown.any():
-                axes.loglog(steps, remainders[shown][0] * (steps / steps[shown][0]) ** order, style, color="gray", label=f"slope {order}")
+                axes.loglog(
+                    steps,
+                    remainders[shown][0] * (steps / steps[shown][0]) ** order,
+                    style,
+                    color="gray",
+                    label=f"slope {order}",
+                )
         axes.set_xlabel("step h")
         axes.set_ylabel("|f(x + hv) − f(x) − h g·v|")
         axes.legend()
@@ -115,8 +141,13 @@ class GradientCheck:
 def check(loss: Loss, at: Any = None, data: Any = None, candidate: Any = None, seed: int = 0) -> GradientCheck:
     """Compare a loss's gradient with differences, complex step and dual numbers; grade candidates if there are any."""
     statement, gradient = loss.statement, loss.gradient
-    grades = {} if candidate is None else {name_of(p): mark for p, mark in grade(statement, gradient, candidate, seed)}
     bound = draw(statement, seed, at, data)
+    first = bound if at is not None or data is not None else None
+    grades = (
+        {}
+        if candidate is None
+        else {name_of(p): mark for p, mark in grade(statement, gradient, candidate, seed, first)}
+    )
     places = _places(statement, bound, seed)
     symbolic = {p: np.asarray(component_values(statement, gradient, p, bound)) for p in statement.parameters}
     symbolic = {p: np.reshape(value, np.shape(bound.parameters[p])) for p, value in symbolic.items()}
@@ -131,8 +162,11 @@ def check(loss: Loss, at: Any = None, data: Any = None, candidate: Any = None, s
 
 def _places(statement: Statement, bound: Bound, seed: int) -> list[tuple[Any, tuple[int, ...]]]:
     """The components to look at: all of few, a seeded choice of many."""
-    everything = [(p, place) for p in statement.parameters for place in np.ndindex(np.shape(bound.parameters[p]))] if sum(
-        np.size(v) for v in bound.parameters.values()) <= 100_000 else None  # fmt: skip
+    everything = (
+        [(p, place) for p in statement.parameters for place in np.ndindex(np.shape(bound.parameters[p]))]
+        if sum(np.size(v) for v in bound.parameters.values()) <= 100_000
+        else None
+    )
     if everything is not None and len(everything) <= MOST_ROWS:
         return everything
     random = np.random.default_rng(seed)
@@ -315,5 +349,7 @@ def _taylor_text(order: float) -> str:
 
 def _escaped(text: str) -> str:
     for mark in r"\&%$#_{}~^":
-        text = text.replace(mark, {"\\": r"\textbackslash ", "~": r"\textasciitilde ", "^": r"\textasciicircum "}.get(mark, f"\\{mark}"))
+        text = text.replace(
+            mark, {"\\": r"\textbackslash ", "~": r"\textasciitilde ", "^": r"\textasciicircum "}.get(mark, f"\\{mark}")
+        )
     return text.replace("–", "--")

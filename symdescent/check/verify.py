@@ -30,20 +30,29 @@ def verify_gradient(statement: Statement, gradient: Any, seed: int = 20) -> None
         slope = value_at(statement, bound, moved)
         expected = float(slope.tangent[0]) if isinstance(slope, Dual) else 0.0
         parts = {p: np.asarray(component_values(statement, gradient, p, bound)) for p in statement.parameters}
-        products = np.concatenate([np.ravel(np.reshape(parts[p], np.shape(direction[p])) * direction[p]) for p in parts])
+        products = np.concatenate(
+            [np.ravel(np.reshape(parts[p], np.shape(direction[p])) * direction[p]) for p in parts]
+        )
         if not np.isfinite(expected) or not np.isfinite(products).all():
             continue
         scale = max(float(np.abs(products).sum()), abs(expected), 1e-6)
         if abs(products.sum() - expected) <= TOLERANCE * scale:
             return
         raise VerificationError(
-            f"the gradient derived for {str(statement.expression)[:300]} contradicts the statement (slope {products.sum():.12g} "
-            f"instead of {expected:.12g} along a random direction): this is a defect, please report it"
+            f"the gradient derived for {str(statement.expression)[:300]} contradicts the statement "
+            f"(slope {products.sum():.12g} instead of {expected:.12g} along a random direction): "
+            "this is a defect, please report it"
         )
 
 
-def component_values(statement: Statement, gradient: Any, parameter: Any, bound: Bound, expression: Any = None,
-                     keys: Sequence[Any] | None = None) -> Any:  # fmt: skip
+def component_values(
+    statement: Statement,
+    gradient: Any,
+    parameter: Any,
+    bound: Bound,
+    expression: Any = None,
+    keys: Sequence[Any] | None = None,
+) -> Any:
     """The numbers of one parameter's gradient, in the parameter's shape, from its expression.
 
     `expression` may be another candidate for the same gradient, `keys` the free indices that it is written with.
@@ -71,5 +80,3 @@ def free_positions(keys: Sequence[Any], shape: Sequence[int], first_index: int) 
         places = np.arange(first_index, first_index + length, dtype=float)
         positions[key] = places.reshape([-1 if other == axis else 1 for other in range(len(shape))])
     return positions
-
-

@@ -76,8 +76,8 @@ def lambdify(statement: Statement) -> ArrayFunctions:
     >>> f, g = lambdify(state((y - w*x)**2, w, samples=[x, y]))
     >>> f(1.0, [1.0, 2.0], [2.0, 4.0])
     np.float64(2.5)
-    >>> g(np.array([1.0, 2.0]), [1.0, 2.0], [2.0, 4.0])
-    array([-5.,  0.])
+    >>> g(np.array([1.0, 3.0]), [1.0, 2.0], [2.0, 4.0])
+    array([-5.,  5.])
     """
     writer = KernelWriter(statement)
     root = _masked(statement.graph, expand(statement.graph, [statement.root]))[0]
@@ -116,7 +116,7 @@ class _Arguments:
         @wraps(function)
         def call(*args: Any, **named: Any) -> Any:
             try:
-                given = shown.bind(*args, **{identifiers.get(name, name): value for name, value in named.items()}).arguments
+                given = shown.bind(*args, **{identifiers.get(n, n): value for n, value in named.items()}).arguments
             except TypeError as error:
                 raise TypeError(f"{function.__name__}{shown}: {error}") from None
             values = {thing: self._value(thing, given[names[thing]]) for thing in (*parameters, *self.signature.data)}
@@ -130,9 +130,9 @@ class _Arguments:
                 return np.array(np.broadcast_to(result, batch))[()]
             slopes = []
             for parameter, slope in zip(parameters, result if len(parameters) > 1 else (result,), strict=True):
-                whole = np.broadcast_to(slope, batch + (values[parameter].shape if isinstance(parameter, ARRAYS) else ()))
-                shape = np.shape(given[names[parameter]]) if isinstance(parameter, ARRAYS) else ()
-                slopes.append(np.array(whole).reshape(batch + shape)[()])
+                array = isinstance(parameter, ARRAYS)
+                whole = np.array(np.broadcast_to(slope, batch + (values[parameter].shape if array else ())))
+                slopes.append(whole.reshape(batch + np.shape(given[names[parameter]])) if array else whole[()])
             return tuple(slopes) if len(slopes) > 1 else slopes[0]
 
         call.__signature__ = shown  # type: ignore[attr-defined]
@@ -144,7 +144,7 @@ class _Arguments:
 
     def _extents(self, values: Mapping[Any, Any], given: Mapping[Any, Any]) -> dict[sp.Symbol, int]:
         arrays = {thing: value for thing, value in values.items() if self.binder.rank(thing)}
-        extents = self.binder._extents(arrays, {symbol: number for symbol, number in given.items() if number is not None})
+        extents = self.binder._extents(arrays, {symbol: n for symbol, n in given.items() if n is not None})
         self.binder._check_ranges(arrays, extents)
         for symbol, number in extents.items():
             if number == 0 and symbol.is_positive:
@@ -375,6 +375,8 @@ class ArrayPrinter(ScalarPrinter):
         return str(self._at(self.axes(node), self.text, node, context))
 
     def _aligned(self, write: Callable[[Node, int], str], node: Node, context: int) -> str:
+        if not self.target:  # a scalar among scalars
+            return write(node, context)
         shift = _shift(self.axes(node), self.target, node in self.batched)
         return f"{self._at(self.axes(node), write, node, ATOM if shift else context)}{shift}"
 
@@ -430,7 +432,9 @@ class ArrayPrinter(ScalarPrinter):
 
     def _product(self, factors: tuple[Node, ...], negated: bool = False) -> Text:
         """A product, what has few axes first."""
-        return super()._product(tuple(sorted(self._flat(factors), key=lambda factor: len(self.axes(factor)))), negated)
+        if self.target:
+            factors = tuple(sorted(self._flat(factors), key=lambda factor: len(self.axes(factor))))
+        return super()._product(factors, negated)
 
     def _call(self, node: Node) -> str:
         args = [self.text(argument) for argument in node.args]
@@ -541,8 +545,9 @@ class ArrayPrinter(ScalarPrinter):
         for (axes, batched), members in groups.items():
             divided = any(m.op == "power" and (m.args[1].number or 0) < 0 and self.refer(m) is None for m in members)
             for part in [members] if len(groups) > 1 or divided else [[member] for member in members]:
-                write = self._product if len(part) > 1 else self._value
-                operands.append(Operand(self._at(axes, write, tuple(part) if len(part) > 1 else part[0]), axes, batched))
+                several = len(part) > 1
+                text = self._at(axes, self._product, tuple(part)) if several else self._at(axes, self._value, part[0])
+                operands.append(Operand(text, axes, batched))
         return operands
 
     def _einsum(self, operands: Sequence[Operand], out: Axes) -> Text:

@@ -15,7 +15,7 @@ import sympy as sp
 from symdescent.codegen import tape
 from symdescent.codegen.names import Names
 from symdescent.codegen.program import KernelWriter, Signature
-from symdescent.codegen.scalar_printer import ScalarPrinter
+from symdescent.codegen.scalar_printer import HELPERS, ScalarPrinter
 from symdescent.graph import Graph, Node
 from symdescent.notation.lower import Lowering
 from symdescent.optimizers import UpdateRule
@@ -58,6 +58,7 @@ class _Evaluation:
     lines: Sequence[str]
     value: str
     helpers: frozenset[str]
+    once: frozenset[Any] = frozenset()
 
 
 def descent_source(statement: Statement, rule: UpdateRule) -> DescentSource:
@@ -70,13 +71,43 @@ class _DescentWriter:
         self.statement, self.rule = statement, rule
         self.writer = KernelWriter(statement)
         self.names = Names()
-        self.names.reserve(["steps", "gtol", "xtol", "ftol", "limit", "measured", "counters", "history", "trajectory",
-                            "loss", "norm", "change", "previous", "due", "row", "status", "step", "new", "q", "g", "column"])  # fmt: skip
+        self.names.reserve(
+            [
+                "steps",
+                "gtol",
+                "xtol",
+                "ftol",
+                "limit",
+                "measured",
+                "counters",
+                "history",
+                "trajectory",
+                "loss",
+                "norm",
+                "change",
+                "previous",
+                "due",
+                "row",
+                "status",
+                "step",
+                "new",
+                "q",
+                "g",
+                "column",
+            ]
+        )
         self.long = tape.is_long(statement.root)
         if self.long:
             self.names.reserve(["theta", "g_theta", "run", *TABLE_ARGUMENTS])
-            self.signature = Signature((PACKED,), (), TABLE_ARGUMENTS, (), (PACKED,), {PACKED: "theta", **{t: t for t in TABLE_ARGUMENTS}},
-                                       {PACKED: "g_theta"})  # fmt: skip
+            self.signature = Signature(
+                (PACKED,),
+                (),
+                TABLE_ARGUMENTS,
+                (),
+                (PACKED,),
+                {PACKED: "theta", **{t: t for t in TABLE_ARGUMENTS}},
+                {PACKED: "g_theta"},
+            )
         else:
             self.signature = self.writer.signature(self.names)
         parameters = self.signature.parameters
@@ -84,8 +115,11 @@ class _DescentWriter:
         self.numbers = [p for p in parameters if not isinstance(p, ARRAYS)]
         self.hyper = {each.symbol: self.names.fresh(each.name, "h") for each in rule.hyperparameters}
         self.shared = {each.symbol: self.names.fresh(each.symbol.name, "u") for each in rule.scalar_state}
-        self.states = {(p, each.symbol): self.names.fresh(f"{self.signature.names[p]}_{each.symbol.name}", "u")
-                       for p in parameters for each in rule.state}  # fmt: skip
+        self.states = {
+            (p, each.symbol): self.names.fresh(f"{self.signature.names[p]}_{each.symbol.name}", "u")
+            for p in parameters
+            for each in rule.state
+        }
         self.scalars: list[tuple[Any, sp.Symbol | None]] = [(p, None) for p in self.numbers]
         self.scalars += [(p, each.symbol) for p in self.numbers for each in rule.state]
         self.scalars += [(None, each.symbol) for each in rule.scalar_state]
@@ -98,7 +132,18 @@ class _DescentWriter:
         arguments = [signature.names[p] for p in self.arrays]
         arguments += [*states, *(signature.gradients[p] for p in self.arrays)]
         arguments += [signature.names[thing] for thing in (*signature.data, *signature.extents)]
-        arguments += [*self.hyper.values(), "steps", "gtol", "xtol", "ftol", "limit", "measured", "counters", "history", "trajectory"]
+        arguments += [
+            *self.hyper.values(),
+            "steps",
+            "gtol",
+            "xtol",
+            "ftol",
+            "limit",
+            "measured",
+            "counters",
+            "history",
+            "trajectory",
+        ]
         locals_ = [(self._scalar_name(p, s), place) for place, (p, s) in enumerate(self.scalars, FIRST_SCALAR)]
         lines = [
             '"""Descend for a number of steps; what is reached is left in the arrays."""',
@@ -111,21 +156,27 @@ class _DescentWriter:
             f"status = {RUNNING}",
             "step = 0",
             f"while step < steps and row < {'history'}.shape[0]:",
-            *_indent([
-                *(f"{g}[:] = 0.0" if p in self.arrays else f"{g} = 0.0" for p, g in signature.gradients.items()),
-                *body.lines,
-                f"loss = {body.value}",
-                *self._norm(),
-                *self._record(),
-                *_stop("not abs(loss) <= limit", f"{DIVERGED} if abs(loss) < math.inf else {NOT_FINITE}"),
-                *_stop("not norm < math.inf", NOT_FINITE),
-                *_stop("norm <= gtol", GRADIENT),
-                *_stop("abs(previous - loss) <= ftol", LOSS),
-                "previous = loss",
-                "step += 1",
-                *updates,
-                *_stop("change <= xtol", PARAMETERS),
-            ]),
+            *_indent(
+                [
+                    *(
+                        f"{g}[:] = 0.0" if p in self.arrays else f"{g} = 0.0"
+                        for p, g in signature.gradients.items()
+                        if p not in body.once
+                    ),
+                    *body.lines,
+                    f"loss = {body.value}",
+                    *self._norm(),
+                    *self._record(),
+                    *_stop("not abs(loss) <= limit", f"{DIVERGED} if abs(loss) < math.inf else {NOT_FINITE}"),
+                    *_stop("not norm < math.inf", NOT_FINITE),
+                    *_stop("norm <= gtol", GRADIENT),
+                    *_stop("abs(previous - loss) <= ftol", LOSS),
+                    "previous = loss",
+                    "step += 1",
+                    *updates,
+                    *_stop("change <= xtol", PARAMETERS),
+                ]
+            ),
             *(f"measured[{place}] = {name}" for name, place in locals_),
             f"measured[{PREVIOUS}] = previous",
             f"measured[{VALUE}] = loss",
@@ -135,19 +186,23 @@ class _DescentWriter:
             f"counters[{ROWS}] = row",
             f"counters[{STEPS}] += step",
             f"counters[{STATUS}] = status",
-        ]  # fmt: skip
+        ]
         self.writer.helpers |= body.helpers | self.helpers | {"maximum"}
         function = f"@fast\ndef descend({', '.join(arguments)}):\n" + "\n".join(_indent(lines))
         functions = [tape.interpreter_function(), function] if self.long else [function]
         source = self.writer.module(f"Descent of a loss by {self.rule.name}.", functions)
-        return DescentSource(source, tuple(self.scalars), tuple((p, each.symbol) for p in self.arrays for each in self.rule.state))
+        return DescentSource(
+            source, tuple(self.scalars), tuple((p, each.symbol) for p in self.arrays for each in self.rule.state)
+        )
 
     def _evaluation(self) -> _Evaluation:
         if self.long:
-            return _Evaluation((), _TABLE_BODY, "values[outputs[0]]", tape.HELPERS)
+            return _Evaluation((), _TABLE_BODY, "values[outputs[0]]", HELPERS)
         printer = self.writer.printer(self.names, self.signature, [self.statement.root], self.statement.scatters())
         lines = printer.lines()
-        return _Evaluation(printer.allocations, lines, printer.result(printer.plan.values[0]), frozenset(printer.helpers))
+        return _Evaluation(
+            printer.allocations, lines, printer.result(printer.plan.values[0]), frozenset(printer.helpers), printer.once
+        )
 
     def _rank(self, parameter: Any) -> int:
         if parameter is PACKED:

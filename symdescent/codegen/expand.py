@@ -38,7 +38,9 @@ def _parts(graph: Graph, node: Node, args: list[Node]) -> tuple[Node, Node]:
         terms, largest = args, graph.reduce("maximum", args[0], node.payload)
         total = lambda values: graph.reduce("sum", next(iter(values)), node.payload)  # noqa: E731
     below = [graph.relation("less", term, largest) for term in terms]
-    small = (graph.select(b, graph.call("exp_difference", t, largest), graph.zero) for b, t in zip(below, terms, strict=True))
+    small = (
+        graph.select(b, graph.call("exp_difference", t, largest), graph.zero) for b, t in zip(below, terms, strict=True)
+    )
     ties = (graph.select(b, graph.zero, graph.one) for b in below)
     return largest, graph.add(total(small), total(ties), graph.const(-1))
 

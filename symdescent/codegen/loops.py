@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from symdescent.codegen.names import Names, is_plain
-from symdescent.codegen.schedule import Kept, Loop, Nest, Schedule, Statement
 from symdescent.codegen.scalar_printer import ScalarPrinter
+from symdescent.codegen.schedule import Kept, Loop, Nest, Schedule, Statement
 from symdescent.graph import Graph, Index, Node
 
 _START = {"sum": "0.0", "product": "1.0", "maximum": "-math.inf"}
@@ -20,9 +20,18 @@ class LoopPrinter:
     gradient of each parameter. After `lines`, `allocations` lists the buffers to be made once, before the loops.
     """
 
-    def __init__(self, graph: Graph, plan: Schedule, names: Names, shown: Mapping[Index, str], gradient: Mapping[Any, str],
-                 integers: frozenset[object], data: frozenset[object], places: frozenset[object] = frozenset(),
-                 comment: Callable[[Node], str | None] = lambda node: None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        graph: Graph,
+        plan: Schedule,
+        names: Names,
+        shown: Mapping[Index, str],
+        gradient: Mapping[Any, str],
+        integers: frozenset[object],
+        data: frozenset[object],
+        places: frozenset[object] = frozenset(),
+        comment: Callable[[Node], str | None] = lambda node: None,
+    ) -> None:
         self.graph, self.plan, self.names, self.gradient, self.comment = graph, plan, names, gradient, comment
         self.allocations: list[str] = []
         self._variables: dict[Node, str] = {}
@@ -31,6 +40,17 @@ class LoopPrinter:
         self._paths: dict[Node, tuple[Loop, ...]] = {}
         self.printer = ScalarPrinter(self._refer, self._name, integers, data, places)
         self._uses = _count_uses(plan)
+        self._once = self.once
+
+    @property
+    def once(self) -> frozenset[Any]:
+        """The scalar parameters whose derivative is one expression outside all loops: no sum has to be begun."""
+        parameters = [scatter.parameter for scatter in self.plan.scatters]
+        return frozenset(
+            s.parameter
+            for s in self.plan.scatters
+            if not s.indices and not s.places and parameters.count(s.parameter) == 1
+        )
 
     @property
     def helpers(self) -> set[str]:
@@ -143,6 +163,8 @@ class LoopPrinter:
             assert statement.scatter is not None
             places = ", ".join(self.printer.integer(place) for place in statement.scatter.places)
             target = self.gradient[statement.scatter.parameter] + (f"[{places}]" if places else "")
+            if statement.scatter.parameter in self._once:
+                return [f"{target} = {self.printer.text(node)}"]
             return [_add_to(target, self.printer.text(node))]
         if statement.kind == "accumulate":
             kept = self.plan.kept[node]
@@ -213,5 +235,3 @@ def _count_uses(plan: Schedule) -> dict[Node, list[Nest]]:
     for value in plan.values:
         uses.setdefault(value, []).append(())
     return uses
-
-

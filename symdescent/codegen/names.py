@@ -10,10 +10,28 @@ from typing import Any
 
 from symdescent.elementary import TABLE, scalar
 
-RESERVED = frozenset(dir(builtins)) | set(keyword.kwlist) | set(keyword.softkwlist) | set(TABLE) | {
-    "math", "np", "numpy", "numba", "njit", "on", "exact", "fast", "value", "value_and_gradient", "descend",
-    "hessian_vector_product", "self", *(name for name in dir(scalar) if not name.startswith("_")),
-}  # fmt: skip
+RESERVED = (
+    frozenset(dir(builtins))
+    | set(keyword.kwlist)
+    | set(keyword.softkwlist)
+    | set(TABLE)
+    | {
+        "math",
+        "np",
+        "numpy",
+        "numba",
+        "njit",
+        "on",
+        "exact",
+        "fast",
+        "value",
+        "value_and_gradient",
+        "descend",
+        "hessian_vector_product",
+        "self",
+        *(name for name in dir(scalar) if not name.startswith("_")),
+    }
+)
 
 
 class Names:

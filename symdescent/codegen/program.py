@@ -18,7 +18,7 @@ from symdescent.graph import Graph, Index, Node
 from symdescent.notation.reading import Reader
 from symdescent.statement import ARRAYS, Statement, name_of
 
-HEADER = '''import math
+HEADER = """import math
 
 import numpy as np
 from numba import njit
@@ -26,7 +26,7 @@ from numba import njit
 # `exact` keeps every rounding; `fast` may reorder sums and fuse products, but NaN and infinity keep their meaning.
 exact = njit(cache=True, error_model="numpy", nogil=True)
 fast = njit(cache=True, error_model="numpy", nogil=True, fastmath={"contract", "reassoc", "nsz"})
-'''
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,35 +64,61 @@ class KernelWriter:
 
     def __init__(self, statement: Statement) -> None:
         self.statement = statement
-        self.extents = tuple(sorted(statement.extents | ({statement.sample_count} if statement.sample_count else set()), key=name_of))
-        self.data = tuple(sorted({*statement.samples, *(c for c in statement.constants if c not in statement.extents)}, key=name_of))
+        self.extents = tuple(
+            sorted(statement.extents | ({statement.sample_count} if statement.sample_count else set()), key=name_of)
+        )
+        self.data = tuple(
+            sorted({*statement.samples, *(c for c in statement.constants if c not in statement.extents)}, key=name_of)
+        )
         self.helpers: set[str] = set()
 
     def signature(self, names: Names, directions: Sequence[Direction] = (), outputs: bool = True) -> Signature:
         """Give the arguments their identifiers."""
         parameters = self.statement.parameters
         known: dict[Any, str] = {}
-        for thing, fallback in ((*((p, "p") for p in parameters), *((d, "direction") for d in directions),
-                                 *((d, "d") for d in self.data), *((e, "extent") for e in self.extents))):  # fmt: skip
+        for thing, fallback in (
+            *((p, "p") for p in parameters),
+            *((d, "direction") for d in directions),
+            *((d, "d") for d in self.data),
+            *((e, "extent") for e in self.extents),
+        ):
             known[thing] = names.of(thing, fallback)
         gradients = {p: names.fresh(f"g_{known[p]}", "g") for p in parameters}
         arrays = tuple(p for p in parameters if isinstance(p, ARRAYS)) if outputs else ()
         return Signature(parameters, tuple(directions), self.data, self.extents, arrays, known, gradients)
 
-    def printer(self, names: Names, signature: Signature, values: Sequence[Node], scatters: Sequence[Scatter]) -> LoopPrinter:
+    def printer(
+        self, names: Names, signature: Signature, values: Sequence[Node], scatters: Sequence[Scatter]
+    ) -> LoopPrinter:
         """A loop printer for the schedule of some values and gradient contributions."""
         statement = self.statement
         plan = schedule(statement.graph, values, scatters)
-        shown = {index: name_of(dummy) for index, (dummy, _) in statement.lowering.display.items() if not isinstance(dummy, sp.Dummy)}
+        shown = {
+            index: name_of(dummy)
+            for index, (dummy, _) in statement.lowering.display.items()
+            if not isinstance(dummy, sp.Dummy)
+        }
         printer = LoopPrinter(
-            statement.graph, plan, names, shown, signature.gradients, frozenset(self.extents),
-            frozenset(self.data), frozenset(statement.lowering.index_arrays),
-        )  # fmt: skip
+            statement.graph,
+            plan,
+            names,
+            shown,
+            signature.gradients,
+            frozenset(self.extents),
+            frozenset(self.data),
+            frozenset(statement.lowering.index_arrays),
+        )
         printer.comment = _Commentator(statement, printer)
         return printer
 
-    def function(self, name: str, description: str, values: Sequence[Node], scatters: Sequence[Scatter] = (),
-                 directions: Sequence[Direction] = ()) -> str:  # fmt: skip
+    def function(
+        self,
+        name: str,
+        description: str,
+        values: Sequence[Node],
+        scatters: Sequence[Scatter] = (),
+        directions: Sequence[Direction] = (),
+    ) -> str:
         """The source of one kernel: it fills the gradient arrays and returns the values and scalar derivatives."""
         names = Names()
         signature = self.signature(names, directions, outputs=bool(scatters))
@@ -103,11 +129,18 @@ class KernelWriter:
         if scatters:
             for parameter in self.statement.parameters:
                 gradient = signature.gradients[parameter]
-                start.append(f"{gradient}[:] = 0.0" if isinstance(parameter, ARRAYS) else f"{gradient} = 0.0")
+                if parameter not in printer.once:
+                    start.append(f"{gradient}[:] = 0.0" if isinstance(parameter, ARRAYS) else f"{gradient} = 0.0")
                 if not isinstance(parameter, ARRAYS):
                     results.append(gradient)
         self.helpers |= printer.helpers
-        lines = [f'"""{description}"""', *printer.allocations, *start, *body, f"return {', '.join(results)}" if results else "return"]
+        lines = [
+            f'"""{description}"""',
+            *printer.allocations,
+            *start,
+            *body,
+            f"return {', '.join(results)}" if results else "return",
+        ]
         return f"@fast\ndef {name}({signature.text()}):\n" + "".join(f"    {line}\n" for line in lines)
 
     def value_and_gradient(self) -> str:
@@ -115,7 +148,9 @@ class KernelWriter:
         scatters = self.statement.scatters()
         functions = [
             self.function("value", "The loss.", [self.statement.root]),
-            self.function("value_and_gradient", "The loss and its gradient, in one pass.", [self.statement.root], scatters),
+            self.function(
+                "value_and_gradient", "The loss and its gradient, in one pass.", [self.statement.root], scatters
+            ),
         ]
         return self.module("Value and gradient of a loss.", functions)
 
@@ -140,7 +175,9 @@ class KernelWriter:
         written = str(self.statement.expression)
         if len(written) > 400 or not written.isascii() or '"' in written or "\\" in written:
             return "\n"
-        mean = {"mean": "the mean over the samples of ", "sum": "the sum over the samples of "}[self.statement.reduction]
+        mean = {"mean": "the mean over the samples of ", "sum": "the sum over the samples of "}[
+            self.statement.reduction
+        ]
         return f"\n\nLoss: {mean if self.statement.samples else ''}{written}\n"
 
 
@@ -191,7 +228,11 @@ class _Commentator:
 
     def __call__(self, node: Node) -> str | None:
         things = (*self.statement.parameters, *self.statement.samples, *self.statement.constants)
-        if node.op != "sum" or self.statement.graph.size > 2000 or not all(is_plain(name_of(thing)) for thing in things):
+        if (
+            node.op != "sum"
+            or self.statement.graph.size > 2000
+            or not all(is_plain(name_of(thing)) for thing in things)
+        ):
             return None
         environment: dict[Index, sp.Expr] = {index: sp.Symbol(self.printer._name(index)) for index in node.indices}
         try:

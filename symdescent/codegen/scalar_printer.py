@@ -14,8 +14,22 @@ from symdescent.graph import Node
 # how tightly an expression binds
 SELECT, OR, AND, NOT, COMPARE, SUM, PRODUCT, SIGN, POWER, ATOM = range(10)
 Text = tuple[str, int]
-HELPERS = frozenset({"sign", "heaviside", "modulo", "sigmoid", "softplus", "relu", "xlogx", "polygamma", "exp_difference",
-                     "centred", "maximum", "minimum"})  # fmt: skip
+HELPERS = frozenset(
+    {
+        "sign",
+        "heaviside",
+        "modulo",
+        "sigmoid",
+        "softplus",
+        "relu",
+        "xlogx",
+        "polygamma",
+        "exp_difference",
+        "centred",
+        "maximum",
+        "minimum",
+    }
+)
 _COMPARISONS = {"less": "<", "less_equal": "<=", "equal": "=="}
 
 
@@ -27,8 +41,14 @@ class ScalarPrinter:
     The helpers that the text calls are collected in `helpers`.
     """
 
-    def __init__(self, refer: Callable[[Node], str | None], name: Callable[[object], str], integers: frozenset[object],
-                 data: frozenset[object], places: frozenset[object] = frozenset()) -> None:  # fmt: skip
+    def __init__(
+        self,
+        refer: Callable[[Node], str | None],
+        name: Callable[[object], str],
+        integers: frozenset[object],
+        data: frozenset[object],
+        places: frozenset[object] = frozenset(),
+    ) -> None:
         self.refer, self.name, self.integers, self.data, self.places = refer, name, integers, data, places
         self.helpers: set[str] = set()
 
@@ -61,7 +81,10 @@ class ScalarPrinter:
             return self._power(node)
         if node.op == "select":
             condition, then, otherwise = node.args
-            return f"{self.text(then, OR)} if {self.condition(condition, OR)} else {self.text(otherwise, SELECT)}", SELECT
+            return (
+                f"{self.text(then, OR)} if {self.condition(condition, OR)} else {self.text(otherwise, SELECT)}",
+                SELECT,
+            )
         return self._call(node), ATOM
 
     def _constant(self, node: Node) -> Text:
@@ -176,7 +199,9 @@ class ScalarPrinter:
 
     def _comparison(self, node: Node, symbol: str) -> str:
         left, right = node.args
-        write = self.integer if self._is_integer(left) and self._is_integer(right) else lambda part: self.text(part, SUM)
+        write = (
+            self.integer if self._is_integer(left) and self._is_integer(right) else lambda part: self.text(part, SUM)
+        )
         if left.number is not None and symbol in ("<", "<="):
             return f"{write(right)} {'>' if symbol == '<' else '>='} {write(left)}"
         return f"{write(left)} {symbol} {write(right)}"
@@ -202,7 +227,10 @@ class ScalarPrinter:
             return self._entry(node), ATOM
         if node.op == "add":
             parts = ""
-            for term in sorted(node.args, key=lambda term: (term.number is not None, (term.args[0].number or 0) < 0 if term.args else False)):
+            for term in sorted(
+                node.args,
+                key=lambda term: (term.number is not None, (term.args[0].number or 0) < 0 if term.args else False),
+            ):
                 text = self.integer(term, PRODUCT)
                 parts += text if not parts else (f" - {text[1:]}" if text.startswith("-") else f" + {text}")
             return parts, SUM

@@ -190,7 +190,9 @@ class _Planner:
         """How many loops are open where a reduction starts."""
         return self.producer[reduction].nest.index(reduction.payload)
 
-    def _level(self, statements: list[Statement], depth: int, path: tuple[tuple[Index, int], ...]) -> tuple[Statement | Loop, ...]:
+    def _level(
+        self, statements: list[Statement], depth: int, path: tuple[tuple[Index, int], ...]
+    ) -> tuple[Statement | Loop, ...]:
         """Sort the statements that share the loops so far into phases, and descend into each loop."""
         here = set(statements)
         phase: dict[Statement, int] = {}
@@ -205,9 +207,14 @@ class _Planner:
         for statement in reversed(statements):  # what is needed only later is done later
             if statement in users and statement.kind != "scatter":
                 latest = min(phase[user] - self._gap(statement, user, depth) for user in users[statement])
-                left_behind = [need for need in self.needs[statement] if self.producer[need] in here
-                               and len(self.producer[need].nest) > depth and phase[self.producer[need]] < latest
-                               and any(user is not statement for user in users[self.producer[need]])]  # fmt: skip
+                left_behind = [
+                    need
+                    for need in self.needs[statement]
+                    if self.producer[need] in here
+                    and len(self.producer[need].nest) > depth
+                    and phase[self.producer[need]] < latest
+                    and any(user is not statement for user in users[self.producer[need]])
+                ]
                 if latest > phase[statement] and len(left_behind) <= 1:
                     phase[statement] = latest
         body: list[Statement | Loop] = []

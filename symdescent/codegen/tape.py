@@ -49,7 +49,11 @@ def is_long(root: Node) -> bool:
     """Whether a loss has no loops, and too many operations to be printed as statements."""
     count = 0
     for node in reachable([root]):
-        if node.op in REDUCTIONS or node.op == "index" or (node.op == "load" and any(p.number is None for p in node.args)):
+        if (
+            node.op in REDUCTIONS
+            or node.op == "index"
+            or (node.op == "load" and any(p.number is None for p in node.args))
+        ):
             return False
         count += node.op not in ("const", "symbol", "load")
     return count > LONGEST
@@ -94,7 +98,9 @@ def record(graph: Graph, roots: Sequence[Node]) -> Tape:
     for node in inner:
         if node.op != "const":
             recorder.places[node] = recorder.operation(node)
-    columns = [np.array(column, dtype=np.int64) for column in zip(*recorder.rows, strict=True)] or [np.zeros(0, np.int64)] * 4
+    columns = [np.array(column, dtype=np.int64) for column in zip(*recorder.rows, strict=True)] or [
+        np.zeros(0, np.int64)
+    ] * 4
     described = tuple((leaf.payload, tuple(int(p.number or 0) for p in leaf.args)) for leaf in leaves)
     outputs = np.array([recorder.places[root] for root in roots], dtype=np.int64)
     return Tape(described, np.array(recorder.constants), columns[0], columns[1], columns[2], columns[3], outputs)
@@ -161,9 +167,16 @@ class _Recorder:
 
 def interpreter_function() -> str:
     """The kernel ``run``, which carries out a table."""
-    lines = ["@fast", "def run(code, a, b, c, values, first):", '    """Carry out the operations of a table, one after the other."""',
-             "    for t in range(code.shape[0]):", "        operation = code[t]", "        x = values[a[t]]",
-             "        y = values[b[t]]", "        z = values[c[t]]"]  # fmt: skip
+    lines = [
+        "@fast",
+        "def run(code, a, b, c, values, first):",
+        '    """Carry out the operations of a table, one after the other."""',
+        "    for t in range(code.shape[0]):",
+        "        operation = code[t]",
+        "        x = values[a[t]]",
+        "        y = values[b[t]]",
+        "        z = values[c[t]]",
+    ]
     word = "if"
     for name, expression in OPERATIONS.items():
         lines += [f"        {word} operation == {_CODES[name]}:  # {name}", f"            result = {expression}"]

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from symdescent.elementary import scalar
 
-erf = np.vectorize(math.erf, otypes=[float])
-erfc = np.vectorize(math.erfc, otypes=[float])
-gamma = np.vectorize(lambda x: math.gamma(x) if x > 0 or x != math.floor(x) else math.nan, otypes=[float])
-loggamma = np.vectorize(lambda x: math.lgamma(x) if x > 0 else math.nan, otypes=[float])
-polygamma = np.vectorize(scalar.polygamma, otypes=[float])
-for _function, _name in ((erf, "erf"), (erfc, "erfc"), (gamma, "gamma"), (loggamma, "loggamma"), (polygamma, "polygamma")):
-    _function.__name__ = _name
+
+def _entrywise(name: str, function: Callable[..., float]) -> Any:
+    """A scalar function on arrays."""
+    vectorised: Any = np.vectorize(function, otypes=[float])
+    vectorised.__name__ = name
+    return vectorised
+
+
+erf = _entrywise("erf", math.erf)
+erfc = _entrywise("erfc", math.erfc)
+gamma = _entrywise("gamma", lambda x: math.gamma(x) if x > 0 or x != math.floor(x) else math.nan)
+loggamma = _entrywise("loggamma", lambda x: math.lgamma(x) if x > 0 else math.nan)
+polygamma = _entrywise("polygamma", scalar.polygamma)
 
 
 def sigmoid(x: Any) -> Any:

@@ -98,12 +98,25 @@ def polygamma(n, x):  # type: ignore[no-untyped-def]
         total = sign * (factorial * total + factorial / n * x**-n + 0.5 * factorial * x ** -(n + 1.0))
         term = factorial * (n + 1.0) / 2.0 * x**-n
     square = x * x
-    bernoulli = (1.0 / 6.0, -1.0 / 30.0, 1.0 / 42.0, -1.0 / 30.0, 5.0 / 66.0, -691.0 / 2730.0, 7.0 / 6.0, -3617.0 / 510.0)
+    bernoulli = (
+        1.0 / 6.0,
+        -1.0 / 30.0,
+        1.0 / 42.0,
+        -1.0 / 30.0,
+        5.0 / 66.0,
+        -691.0 / 2730.0,
+        7.0 / 6.0,
+        -3617.0 / 510.0,
+    )
     for k in range(1, 9):
         if n == 0:
             term /= square
             total -= bernoulli[k - 1] / (2.0 * k) * term
         else:
-            term = term / square if k == 1 else term * (2.0 * k + n - 2.0) * (2.0 * k + n - 1.0) / ((2.0 * k - 1.0) * (2.0 * k) * square)
+            term = (
+                term / square
+                if k == 1
+                else term * (2.0 * k + n - 2.0) * (2.0 * k + n - 1.0) / ((2.0 * k - 1.0) * (2.0 * k) * square)
+            )
             total += sign * bernoulli[k - 1] * term
     return total

@@ -60,12 +60,22 @@ exp, log, sin, cos, sqrt = sp.exp, sp.log, sp.sin, sp.cos, sp.sqrt
 digamma = sp.Lambda(x, sp.polygamma(0, x))
 
 
-def _row(name: str, function: Any, partials: Any, python: str, numeric: Any, dual: Any, domain: Any,
-         english: str, spanish: str, **more: Any) -> Elementary:  # fmt: skip
+def _row(
+    name: str,
+    function: Any,
+    partials: Any,
+    python: str,
+    numeric: Any,
+    dual: Any,
+    domain: Any,
+    english: str,
+    spanish: str,
+    **more: Any,
+) -> Elementary:
     """Build a record; single partials, rules and intervals may be given bare."""
     several = isinstance(partials, tuple)
     numpy = more.pop("numpy", f"np.{numeric.__name__}" if isinstance(numeric, np.ufunc) else f"on.{numeric.__name__}")
-    arguments = ", ".join("{%d}" % k for k in range(len(domain) if isinstance(domain[0], tuple) else 1))
+    arguments = ", ".join(f"{{{k}}}" for k in range(len(domain) if isinstance(domain[0], tuple) else 1))
     return Elementary(
         name=name,
         sympy=function,

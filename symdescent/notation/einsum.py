@@ -45,13 +45,18 @@ class Labelled:
 
 
 def transpose(matrix: Any) -> Any:
-    """The transpose, distributed over sums and products, and left standing at elementwise functions."""
+    """The transpose, distributed over products and sums as SymPy does, but left standing at elementwise functions."""
     if isinstance(matrix, sp.Transpose):
         return matrix.arg
     if isinstance(matrix, (DiagMatrix, sp.Identity)):
         return matrix
     if isinstance(matrix, sp.MatAdd):
-        return plus(map(transpose, matrix.args))
+        whole = plus(map(transpose, matrix.args))
+        plain = all(isinstance(part.arg, sp.MatrixSymbol) for part in whole.atoms(sp.Transpose))
+        if plain:
+            return whole
+        coefficient, rest = split(matrix)
+        return times(coefficient, sp.Transpose(rest))
     if isinstance(matrix, sp.MatMul):
         coefficient, factors = matrix.as_coeff_matrices()
         return sp.MatMul(coefficient, *map(transpose, reversed(factors))).doit(deep=False)
@@ -63,8 +68,13 @@ def transpose(matrix: Any) -> Any:
 
 
 def plainer(first: Any, second: Any) -> Any:
-    """Whichever of two equal matrices is written with fewer transposes."""
-    return second if second.count(sp.Transpose) < first.count(sp.Transpose) else first
+    """Whichever of two matrices is written with fewer transposes, above all of whole expressions."""
+    return second if _transposes(second) < _transposes(first) else first
+
+
+def _transposes(matrix: Any) -> int:
+    found = (part.arg for part in sp.preorder_traversal(matrix) if isinstance(part, sp.Transpose))
+    return sum(1 if isinstance(argument, sp.MatrixSymbol) else 2 for argument in found)
 
 
 def split(matrix: Any) -> tuple[sp.Expr, Any]:
@@ -232,12 +242,12 @@ def _eliminate(groups: Groups, label: Label, remaining: list[Label], length: Cal
     if len(touching) > 2:
         raise NotMatrixError("three matrices share an index")
     product = _through(dict(zip(others, matrices, strict=True)), label, vector, groups, remaining)
-    groups.setdefault(frozenset(others), []).append(Labelled(product, tuple(others)))
+    groups.setdefault(frozenset(others), []).append(product)
     return sp.S.One
 
 
 def _through(sides: dict[Label, list[Labelled]], label: Label, vector: list[Any], groups: Groups,
-             remaining: list[Label]) -> Any:  # fmt: skip
+             remaining: list[Label]) -> Labelled:  # fmt: skip
     """``Σ_k A[a,k] r[k] B[k,b]`` as ``A diag(r) B``.
 
     With a vector v[b] beside it, r goes into ``B ∘ (r vᵀ)``: the backward pass through a layer, as textbooks have it.
@@ -256,7 +266,8 @@ def _through(sides: dict[Label, list[Labelled]], label: Label, vector: list[Any]
 
     a, b = sides
     upright = times(1, side(a, label), *middle, side(label, b))
-    return plainer(upright, transpose(times(1, side(b, label), *middle, side(label, a))))
+    other = times(1, side(b, label), *middle, side(label, a))
+    return Labelled(upright, (a, b)) if plainer(upright, other) is upright else Labelled(other, (b, a))
 
 
 def _dot(vectors: list[Any]) -> Any:

@@ -54,8 +54,12 @@ class Lowering:
         """Carry out one task, and those that it asks for, on an explicit stack."""
         from symdescent.notation import matrices
 
-        starters: dict[str, Callable[..., Rule]] = {"scalar": _scalar, "entry": matrices.entry, "place": _place,
-                                                    "condition": _condition}  # fmt: skip
+        starters: dict[str, Callable[..., Rule]] = {
+            "scalar": _scalar,
+            "entry": matrices.entry,
+            "place": _place,
+            "condition": _condition,
+        }
         done: dict[tuple[Any, ...], Node] = {}
         stack: list[tuple[Rule, tuple[Any, ...]]] = []
         value: Node | None = None
@@ -68,13 +72,14 @@ class Lowering:
                 if value is None:
                     stack.append((starters[request[0]](self, *request[1:]), key))
             try:
-                request = stack[-1][0].send(value) if stack else None  # type: ignore[arg-type]
+                request = stack[-1][0].send(value)  # type: ignore[arg-type]
             except StopIteration as finished:
-                value, request = finished.value, None
-                done[stack.pop()[1]] = value  # type: ignore[assignment]
+                result: Node = finished.value
+                value, request = result, None
+                done[stack.pop()[1]] = result
                 if not stack:
                     self._kept.clear()
-                    return value  # type: ignore[return-value]
+                    return result
 
     # -- arrays and indices ---------------------------------------------------------------------------------------
 
@@ -184,8 +189,11 @@ def _function(low: Lowering, expression: Any, scope: Scope) -> Rule:
     if isinstance(expression, (sp.Max, sp.Min)):
         return _extremum(graph, type(expression).__name__.lower(), args)
     if isinstance(expression, logsumexp):
-        return graph.call("logsumexp", *sorted(set(args), key=lambda node: node.age)) if len(set(args)) == len(args) \
-            else stable.log(graph, graph.add(*(graph.call("exp", argument) for argument in args)))  # fmt: skip
+        return (
+            graph.call("logsumexp", *sorted(set(args), key=lambda node: node.age))
+            if len(set(args)) == len(args)
+            else stable.log(graph, graph.add(*(graph.call("exp", argument) for argument in args)))
+        )
     if isinstance(expression, softmax):
         return graph.call("softmax", args[0], graph.call("logsumexp", *sorted(args, key=lambda node: node.age)))
     if isinstance(expression, (sp.conjugate, sp.re)) and len(args) == 1:
@@ -288,7 +296,10 @@ def _refuse_boolean(low: Lowering, expression: Any, scope: Scope) -> Rule:
     yield  # pragma: no cover
 
 
-# -- integer-valued expressions and conditions ----------------------------------------------------------------------------
+# -- integer-valued expressions and conditions ------------------------------------------------------------------------
+
+
+_WHOLE = ("floor", "ceiling", "Mod", "max", "min")
 
 
 def _place(low: Lowering, expression: Any, scope: Scope) -> Rule:
@@ -298,9 +309,10 @@ def _place(low: Lowering, expression: Any, scope: Scope) -> Rule:
     while pending:
         part = pending.pop()
         number = part.number
-        if (number is not None and not isinstance(number, int)) or part.op in ("call", "select") or part.op in ("sum", "product"):
-            if not (part.op == "call" and part.payload in ("floor", "Mod", "ceiling", "max", "min")):
-                raise StatementError(f"{expression} is used as an index or a bound, but need not be an integer")
+        fraction = number is not None and not isinstance(number, int)
+        foreign = part.op in ("select", "sum", "product") or (part.op == "call" and part.payload not in _WHOLE)
+        if fraction or foreign:
+            raise StatementError(f"{expression} is used as an index or a bound, but need not be an integer")
         if part.op == "load":
             low.index_arrays.add(part.payload)
             pending.extend(place for place in part.args if place.op == "load")
@@ -341,12 +353,18 @@ def _unsupported(expression: Any) -> str:
     if isinstance(expression, (sp.Derivative, sp.Integral, sp.Limit)):
         return f"the loss contains an unevaluated {name}, {expression}: call .doit() on it first"
     if isinstance(expression, MatrixExpr):
-        return f"the matrix operation {name} in {expression} is not supported; write the loss with products, sums, traces and elementwise functions"
+        return (
+            f"the matrix operation {name} in {expression} is not supported; write the loss with products, "
+            "sums, traces and elementwise functions"
+        )
     if isinstance(expression, sp.IndexedBase):
         return f"the array {expression} stands without its indices: write {expression}[i]"
     if isinstance(expression, (sp.im, sp.arg)):
         return f"{expression} belongs to complex analysis: losses are real functions of real symbols"
-    return f"{name} in {str(expression)[:200]} is not in the table of elementary functions, so that its derivative is not known here"
+    return (
+        f"{name} in {str(expression)[:200]} is not in the table of elementary functions, so that its derivative is not "
+        "known here"
+    )
 
 
 _RULES: dict[type, Callable[[Lowering, Any, Scope], Rule]] = {

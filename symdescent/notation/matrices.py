@@ -98,7 +98,9 @@ def _power(low: Lowering, matrix: Any, row: Node, column: Node, scope: Scope) ->
         power = yield "scalar", exponent, scope
         return stable.power(low.graph, inside, power)
     if not (exponent.is_Integer and exponent >= 0):
-        raise UnsupportedError(f"{matrix} is not a product of matrices: only whole, nonnegative matrix powers are supported")
+        raise UnsupportedError(
+            f"{matrix} is not a product of matrices: only whole, nonnegative matrix powers are supported"
+        )
     if exponent == 0:
         return (yield from _identity(low, matrix, row, column, scope))
     return (yield from _chain(low, [base] * int(exponent), row, column, scope))
@@ -153,11 +155,15 @@ def _explicit(low: Lowering, matrix: Any, row: Node, column: Node, scope: Scope)
     """A matrix written out: the entry itself, or a choice between the entries."""
     graph = low.graph
     if matrix.rows * matrix.cols > 256:
-        raise UnsupportedError(f"a written-out {matrix.rows}x{matrix.cols} matrix is too large: use a MatrixSymbol and give it as data")
+        raise UnsupportedError(
+            f"a written-out {matrix.rows}x{matrix.cols} matrix is too large: use a MatrixSymbol and give it as data"
+        )
     result = None
     for i in reversed(range(matrix.rows)):
         for j in reversed(range(matrix.cols)):
-            here = graph.all(graph.relation("equal", row, graph.const(i)), graph.relation("equal", column, graph.const(j)))
+            here = graph.all(
+                graph.relation("equal", row, graph.const(i)), graph.relation("equal", column, graph.const(j))
+            )
             if here is graph.false:
                 continue
             value = yield "scalar", matrix[i, j], scope

@@ -18,7 +18,7 @@ from symdescent.graph import REDUCTIONS, RELATIONS, Graph, Index, Node, reachabl
 from symdescent.notation.lower import Lowering
 
 Environment = Mapping[Index, sp.Expr]
-_LETTERS = "k l m p q r s t u v".split()
+_LETTERS = ["k", "l", "m", "p", "q", "r", "s", "t", "u", "v"]
 
 
 class Reader:
@@ -28,7 +28,9 @@ class Reader:
     may not be used for summation indices.
     """
 
-    def __init__(self, graph: Graph, lowering: Lowering, taken: Iterable[str], arrays: Mapping[Any, Any] | None = None) -> None:
+    def __init__(
+        self, graph: Graph, lowering: Lowering, taken: Iterable[str], arrays: Mapping[Any, Any] | None = None
+    ) -> None:
         self.graph, self.lowering = graph, lowering
         self.taken = set(taken)
         self.arrays = dict(arrays or {})
@@ -52,7 +54,13 @@ class Reader:
             return self._reduction(node, environment)
         args = [self._done[argument, frame] for argument in node.args]
         if node.op == "const":
-            return sp.true if node is self.graph.true else sp.false if node is self.graph.false else sympy_number(node.payload)
+            return (
+                sp.true
+                if node is self.graph.true
+                else sp.false
+                if node is self.graph.false
+                else sympy_number(node.payload)
+            )
         if node.op == "symbol":
             return self.arrays.get(node.payload, node.payload)
         if node.op == "index":
@@ -111,7 +119,10 @@ class Reader:
             return args[1] / args[2]
         if name in ("max", "min", "relu"):
             return sp.Max(0, args[0]) if name == "relu" else (sp.Max if name == "max" else sp.Min)(*args)
-        return TABLE[name].sympy(*args)
+        function = TABLE[name].sympy
+        if isinstance(function, type) and self.graph.size > 20_000:  # SymPy's evaluation would take milliseconds each
+            return function(*args, evaluate=False)
+        return function(*args)
 
     def _exponential_sum(self, total: Node, environment: Environment) -> sp.Expr:
         """exp of a logsumexp: the sum of the exponentials itself."""
@@ -131,10 +142,17 @@ class Reader:
             return sp.Product(self.expression(node.args[0], inner), self.limit(index, inner))
         return self.sum(node.args[0], [self.limit(index, inner)], [index], inner)
 
-    def sum(self, body: Node, limits: Sequence[Any], indices: Sequence[Index], environment: Environment,
-            condition: Any = sp.true) -> sp.Expr:  # fmt: skip
+    def sum(
+        self,
+        body: Node,
+        limits: Sequence[Any],
+        indices: Sequence[Index],
+        environment: Environment,
+        condition: Any = sp.true,
+    ) -> sp.Expr:
         """A sum with the factors that do not depend on its indices in front."""
-        outside, inside = [], []
+        outside: list[Node] = []
+        inside: list[Node] = []
         for factor in self.factors(body):
             (inside if factor.indices & set(indices) else outside).append(factor)
         value = sp.Mul(*(self.expression(factor, environment) for factor in inside))
@@ -182,7 +200,9 @@ class Reader:
 
     # -- components of a gradient -----------------------------------------------------------------------------------
 
-    def component(self, scatters: Sequence[Scatter], keys: Sequence[sp.Expr], shape: Sequence[sp.Expr] | None) -> sp.Expr:
+    def component(
+        self, scatters: Sequence[Scatter], keys: Sequence[sp.Expr], shape: Sequence[sp.Expr] | None
+    ) -> sp.Expr:
         """The gradient's entry at the free indices `keys` (none for a scalar parameter)."""
         return sp.Add(*(self._one_component(scatter, keys, shape) for scatter in scatters))
 
@@ -210,7 +230,8 @@ class Reader:
         environment = {index: value.xreplace(names) for index, value in environment.items()}
         limits = {index: list(self.limit(index, environment)) for index in remaining}
         ranges = {key: (sp.Integer(first), first + shape[axis] - 1) for axis, key in enumerate(keys)} if shape else {}
-        inside, outside = [], []
+        inside: list[Any] = []
+        outside: list[Any] = []
         for condition in conditions:
             condition = condition.xreplace(names)
             if condition is sp.true or _holds(condition, ranges):
@@ -219,7 +240,9 @@ class Reader:
                 depends = any(environment[index].free_symbols & condition.free_symbols for index in remaining)
                 (inside if depends else outside).append(condition)
         ordered = sorted(limits, key=lambda index: (len(index.support), index.number), reverse=True)
-        value = self.sum(scatter.contribution, [tuple(limits[index]) for index in ordered], remaining, environment, sp.And(*inside))
+        value = self.sum(
+            scatter.contribution, [tuple(limits[index]) for index in ordered], remaining, environment, sp.And(*inside)
+        )
         return sp.Piecewise((value, sp.And(*outside)), (0, True)) if outside else value
 
 
@@ -228,7 +251,9 @@ def _hold(keys: Sequence[sp.Expr]) -> dict[Any, sp.Expr]:
     return {Index(None, -1 - number): key for number, key in enumerate(keys)}  # type: ignore[arg-type]
 
 
-def _plainest_first(places: Sequence[sp.Expr], keys: Sequence[sp.Expr], dummies: Mapping[Index, sp.Symbol]) -> list[tuple[int, sp.Expr]]:
+def _plainest_first(
+    places: Sequence[sp.Expr], keys: Sequence[sp.Expr], dummies: Mapping[Index, sp.Symbol]
+) -> list[tuple[int, sp.Expr]]:
     """The axes, those first whose place is a bare index."""
     bare = set(dummies.values())
     return sorted(enumerate(keys), key=lambda item: places[item[0]] not in bare)

@@ -176,7 +176,9 @@ def add(graph: Graph, *terms: Node) -> Node:
         if rest.op == "logsumexp" or (rest.op == "call" and rest.payload == "logsumexp"):
             scale = graph.const(-number)
             others = [other for other in terms if other is not term]
-            for z in _entries_begun(graph, rest, [graph.mul(graph.power(scale, graph.const(-1)), other) for other in others]):
+            for z in _entries_begun(
+                graph, rest, [graph.mul(graph.power(scale, graph.const(-1)), other) for other in others]
+            ):
                 parts = [graph.mul(scale, part) for part in (z.args if z.op == "add" else (z,))]
                 if all(part in others for part in parts):
                     named = graph.mul(scale, graph.call("log_softmax", z, rest))
@@ -207,5 +209,3 @@ def is_entry(graph: Graph, z: Node, total: Node) -> bool:
     if total.op == "call":
         return z in total.args
     return match_index(graph, total.args[0], z, total.payload) is not None
-
-
