@@ -402,6 +402,7 @@ def test_shared_parts_are_evaluated_once_where_a_tree_walk_would_take_forever():
 def test_leaves_respect_what_sums_and_lambdas_bind():
     bounds = sp.Sum(sp.Sum(u[j] * i, (j, k, i)) * v[i], (i, 0, n)) + i
     assert leaves(bounds) == {u, v, n, k, i}
+    assert leaves(sp.Sum(j, (j, 0, j))) == {j}  # the bound is another j, further out
     assert leaves(sp.Product(j, (j, 0, i), (i, 0, m))) == {m}  # i bounds j, and is itself bound further out
     assert leaves(A.applyfunc(sp.Lambda(y, y * x))) == {A, x}
     assert leaves(sp.FunctionMatrix(n, 2, sp.Lambda((i, j), i + j + k))) == {n, k}
@@ -436,6 +437,10 @@ def test_an_index_may_leave_the_range_where_a_branch_or_a_mask_guards_it():
     assert evaluate(nested, {u: US}) == pytest.approx(US[:-1].sum() + US[1:].sum())
     triangular = sp.Sum(u[n - 1 - i + j], (j, 0, i), (i, 0, n - 1))
     assert evaluate(triangular, {u: US}) == pytest.approx(US @ np.arange(1, N + 1))
+    further_in = sp.Sum(sp.Sum(u[i - j] * k, (k, 1, 2)), (j, 0, i), (i, 0, n - 1))  # the mask reaches inner sums
+    assert evaluate(further_in, {u: US}) == pytest.approx(3 * US @ np.arange(N, 0, -1))
+    slices = sp.Sum((A[i - j, :] * r)[0, 0], (j, 0, i), (i, 0, n - 1))
+    assert evaluate(slices, MATRICES) == pytest.approx(XS @ WVEC @ np.arange(N, 0, -1))
     halves = sp.Piecewise((u[(i - 1) / 2], sp.And(sp.Eq(sp.Mod(i - 1, 2), 0), i < 9)), (0, True))
     by_hand = [US[p // 2] if p % 2 and p < 9 else 0 for p in range(12)]
     assert evaluate(halves, {u: US, i: np.arange(12)}).tolist() == by_hand

@@ -114,13 +114,17 @@ def _components(e: Any, values: dict[Any, Any]) -> Any:
 
 
 def _slice(e: Any, values: dict[Any, Any]) -> Any:
-    rows, columns = (slice(*(int(number(sp.sympify(part), values)) for part in axis)) for axis in (e.rowslice, e.colslice))
-    return matrix(e.parent, values)[rows, columns]
+    parts = [[int(number(sp.sympify(part), values)) for part in axis] for axis in (e.rowslice, e.colslice)]
+    return matrix(e.parent, values)[slice(*parts[0]), slice(*parts[1])]
 
 
 def _softmax(z: np.ndarray, over_rows: bool) -> Any:
     powers = np.exp(z - z.max())
     return powers / powers.sum(axis=1 if over_rows else 0, keepdims=True)
+
+
+def _logsumexp(z: np.ndarray, over_rows: bool) -> Any:
+    return np.log(np.exp(z).sum(axis=1 if over_rows else 0, keepdims=True))
 
 
 def _shape(e: Any, values: dict[Any, Any]) -> list[int]:
@@ -139,13 +143,13 @@ RULES: dict[type, Callable[[Any, dict[Any, Any]], Any]] = {
     sp.Identity: lambda e, values: np.eye(*_shape(e, values)),
     OneMatrix: lambda e, values: np.ones(_shape(e, values)),
     ZeroMatrix: lambda e, values: np.zeros(_shape(e, values)),
-    sp.DiagMatrix: lambda e, values: np.diag(matrix(e.args[0], values)[:, 0]),
+    sp.DiagMatrix: lambda e, values: np.diag(matrix(e.args[0], values).ravel()),
     DiagonalOf: lambda e, values: np.diag(matrix(e.arg, values))[:, None],
     ElementwiseApplyFunction: _apply,
     MatrixSlice: _slice,
     sp.FunctionMatrix: _components,
     RowSoftmax: lambda e, values: _softmax(matrix(e.arg, values), e.over_rows),
-    RowLogSumExp: lambda e, values: np.log(np.exp(matrix(e.arg, values)).sum(axis=1 if e.over_rows else 0, keepdims=True)),
+    RowLogSumExp: lambda e, values: _logsumexp(matrix(e.arg, values), e.over_rows),
 }
 
 
@@ -244,12 +248,14 @@ CASES = [
     Case("residual the other way", (y - X * w).T * (y - X * w) / n, w, 2 * X.T * (X * w - y) / n, np_squares),
     Case("element of a product", (residual.T * residual)[0, 0] / n, w, 2 * X.T * (X * w - y) / n, np_squares),
     Case("sum over elements", elements, w, 2 * X.T * (X * w - y) / n, np_squares),
-    Case("multiplied out", (w.T * X.T * X * w - 2 * y.T * X * w + y.T * y) / n, w, 2 * X.T * (X * w - y) / n, np_squares),
+    Case("multiplied out", (w.T * X.T * X * w - 2 * y.T * X * w + y.T * y) / n, w,
+         2 * X.T * (X * w - y) / n, np_squares),
     Case("ridge", residual.T * residual / n + lam * w.T * w, w, 2 * X.T * (X * w - y) / n + 2 * lam * w,
          lambda p: np_squares(p) + 0.3 * (p.w**2).sum()),
     Case("ridge by traces", tr(residual.T * residual) + lam * tr(w.T * w), w, 2 * X.T * (X * w - y) + 2 * lam * w,
          lambda p: 5 * np_squares(p) + 0.3 * (p.w**2).sum()),
-    Case("several outputs", tr(factors.T * factors), V, 2 * X.T * (X * V - Y), lambda p: ((p.X @ p.V - p.Y) ** 2).sum()),
+    Case("several outputs", tr(factors.T * factors), V, 2 * X.T * (X * V - Y),
+         lambda p: ((p.X @ p.V - p.Y) ** 2).sum()),
     Case("weighted", tr(had(M, factors).T * had(M, factors)), V,
          "2*X.T*(HadamardProduct(X*V - Y, HadamardPower(M, 2)))", lambda p: ((p.M * (p.X @ p.V - p.Y)) ** 2).sum()),
     Case("logarithm of a norm", sp.log(tr(factors.T * factors)), V, 2 * X.T * (X * V - Y) / tr(factors.T * factors),
@@ -266,7 +272,8 @@ CASES = [
          "-X.T*(HadamardProduct(Lambda(t, Heaviside(1 - t, 0)).(HadamardProduct(X*w, y)), y))",
          lambda p: np.maximum(0, 1 - p.y * (p.X @ p.w)).sum(), smooth=False),
     Case("squared hinge", one.T * applied(lambda t: sp.Max(0, 1 - t) ** 2, had(y, X * w)), w,
-         "-2*X.T*(HadamardProduct(Lambda(t, Piecewise((Max(0, 1 - t), t < 1), (0, True))).(HadamardProduct(X*w, y)), y))",
+         "-2*X.T*(HadamardProduct(Lambda(t, Piecewise((Max(0, 1 - t), t < 1), (0, True)))"
+         ".(HadamardProduct(X*w, y)), y))",
          lambda p: (np.maximum(0, 1 - p.y * (p.X @ p.w)) ** 2).sum(), smooth=False),
     Case("absolute values", one.T * residual.applyfunc(sp.Abs) + lam * OneMatrix(1, d) * w.applyfunc(sp.Abs), w,
          X.T * applied(sp.sign, X * w - y) + lam * applied(sp.sign, w),
@@ -275,8 +282,10 @@ CASES = [
          "1/n*X.T*Lambda(t, Piecewise((t, delta >= Abs(t)), (delta*sign(t), True))).(X*w - y)",
          lambda p: np_huber(p.X @ p.w - p.y, 0.4).sum() / 5, smooth=False),
     Case("largest of two columns", sp.Sum(sp.Max((X * w)[i, 0], y[i, 0]), (i, 0, n - 1)), w,
-         X.T * applied(lambda t: sp.Heaviside(t, 0), X * w - y), lambda p: np.maximum(p.X @ p.w, p.y).sum(), smooth=False),
-    Case("pieces by another column", sp.Sum(sp.Piecewise(((X * w)[i, 0] ** 2, y[i, 0] > 0), (0, True)), (i, 0, n - 1)), w,
+         X.T * applied(lambda t: sp.Heaviside(t, 0), X * w - y),
+         lambda p: np.maximum(p.X @ p.w, p.y).sum(), smooth=False),
+    Case("pieces by another column",
+         sp.Sum(sp.Piecewise(((X * w)[i, 0] ** 2, y[i, 0] > 0), (0, True)), (i, 0, n - 1)), w,
          "2*X.T*(HadamardProduct(X*w, Lambda(t, Heaviside(t, 0)).(y)))",
          lambda p: np.where(p.y > 0, (p.X @ p.w) ** 2, 0).sum(), smooth=False),
     # quadratic and bilinear forms
@@ -296,7 +305,8 @@ CASES = [
     Case("Rayleigh quotient", tr(w.T * A * w) / tr(w.T * w), w,
          A * w / tr(w.T * w) + A.T * w / tr(w.T * w) - 2 * tr(w.T * A * w) / tr(w.T * w) ** 2 * w,
          lambda p: (p.w.T @ p.A @ p.w).sum() / (p.w**2).sum()),
-    Case("exponential of a trace", sp.exp(tr(A * W)), W, sp.exp(tr(A * W)) * A.T, lambda p: np.exp(np.trace(p.A @ p.W))),
+    Case("exponential of a trace", sp.exp(tr(A * W)), W, sp.exp(tr(A * W)) * A.T,
+         lambda p: np.exp(np.trace(p.A @ p.W))),
     Case("diagonal matrix", w.T * sp.DiagMatrix(w) * w, w, 3 * sp.HadamardPower(w, 2), lambda p: (p.w**3).sum()),
     Case("diagonal weights", y.T * X * sp.DiagMatrix(w) * X.T * y, w, sp.HadamardPower(X.T * y, 2),
          lambda p: ((p.X.T @ p.y) ** 2 * p.w).sum()),
@@ -308,7 +318,8 @@ CASES = [
          "2*(HadamardProduct(U*T.T - Y, HadamardPower(M, 2))).T*U", np_factorization),
     # networks
     Case("hidden layer", one.T * sp.HadamardPower(outer, 2) / n, W1,
-         "(2/n)*X.T*(HadamardProduct((Lambda(t, tanh(t)).(X*W1)*w2 - y)*w2.T, Lambda(t, 1 - tanh(t)**2).(X*W1)))", np_hidden),
+         "(2/n)*X.T*(HadamardProduct((Lambda(t, tanh(t)).(X*W1)*w2 - y)*w2.T, Lambda(t, 1 - tanh(t)**2).(X*W1)))",
+         np_hidden),
     Case("output layer", one.T * sp.HadamardPower(outer, 2) / n, w2,
          "(2/n)*Lambda(t, tanh(t)).(X*W1).T*(Lambda(t, tanh(t)).(X*W1)*w2 - y)", np_hidden),
     Case("two hidden layers, first", tr(deep.T * deep) / n, W1,
@@ -319,7 +330,8 @@ CASES = [
          "(2/n)*X.T*(HadamardProduct((Lambda(t, Max(0, t)).(X*W1)*w2 - y)*w2.T, Lambda(t, Heaviside(t, 0)).(X*W1)))",
          np_rectified, smooth=False),
     Case("softmax regression", entropy, V, X.T * (RowSoftmax(X * V + one * b) - Y) / n, np_entropy),
-    Case("softmax regression, offsets", entropy, b, OneMatrix(1, n) * (RowSoftmax(X * V + one * b) - Y) / n, np_entropy),
+    Case("softmax regression, offsets", entropy, b, OneMatrix(1, n) * (RowSoftmax(X * V + one * b) - Y) / n,
+         np_entropy),
     Case("cross-entropy of softmax", -tr(Y.T * RowSoftmax(X * V).applyfunc(sp.log)) / n, V,
          X.T * (sp.DiagMatrix(Y * OneMatrix(K, 1)) * RowSoftmax(X * V) - Y) / n,
          lambda p: (p.Y.sum(axis=1) * np_logsumexp(p.X @ p.V)).sum() / 5 - (p.Y * (p.X @ p.V)).sum() / 5),
@@ -334,7 +346,8 @@ CASES = [
     Case("differences of neighbours", tr((w[1:, :] - w[: d - 1, :]).T * (w[1:, :] - w[: d - 1, :])), w,
          "2*I[:, :d - 1]*(w[:d - 1, :] - w[1:, :]) + 2*I[:, 1:]*(-w[:d - 1, :] + w[1:, :])",
          lambda p: ((p.w[1:] - p.w[:-1]) ** 2).sum()),
-    Case("one entry", W[0, 1] ** 2 + tr(W), W, "(2*W[0, 1])*I[:, :1]*I[1:2, :] + I", lambda p: p.W[0, 1] ** 2 + np.trace(p.W)),
+    Case("one entry", W[0, 1] ** 2 + tr(W), W, "(2*W[0, 1])*I[:, :1]*I[1:2, :] + I",
+         lambda p: p.W[0, 1] ** 2 + np.trace(p.W)),
     Case("one row", tr(W[1, :] * A * W[1, :].T), W, "I[:, 1:2]*W[1:2, :]*(A + A.T)", lambda p: p.W[1] @ p.A @ p.W[1]),
     Case("scalar matrix", s**2 + w.T * w * s, s, sp.ImmutableMatrix([[2 * s[0, 0] + tr(w.T * w)]]),
          lambda p: (p.s**2).sum() + (p.w**2).sum() * p.s.sum()),
@@ -343,7 +356,8 @@ CASES = [
     Case("weights by place", sp.Sum(i * w[i, 0], (i, 0, d - 1)), w,
          sp.FunctionMatrix(d, 1, sp.Lambda((i, j), i)), lambda p: (np.arange(3) * p.w[:, 0]).sum()),
     Case("lower triangle", sp.Sum(W[i, j], (j, 0, i), (i, 0, d - 1)), W,
-         sp.FunctionMatrix(d, d, sp.Lambda((i, j), sp.Piecewise((1, i >= j), (0, True)))), lambda p: np.tril(p.W).sum()),
+         sp.FunctionMatrix(d, d, sp.Lambda((i, j), sp.Piecewise((1, i >= j), (0, True)))),
+         lambda p: np.tril(p.W).sum()),
 ]  # fmt: skip
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
@@ -391,3 +405,178 @@ def test_the_reading_is_the_gradient(case: Case) -> None:
     assert found.shape == expected.shape
     tolerance = 1e-12 if case.smooth else 1e-8
     assert np.abs(found - expected).max() <= tolerance * max(1.0, np.abs(expected).max())
+
+
+# -- losses drawn at random -------------------------------------------------------------------------------------------
+
+FUNCTIONS: list[Callable[[Any], Any]] = [
+    sp.tanh, sigmoid, sp.sin, sp.Abs, huber, relu,
+    lambda z: sp.log(1 + z**2), lambda z: z * sigmoid(z), lambda z: sp.exp(-(z**2)), lambda z: 1 / (1 + z**2),
+]  # fmt: skip
+
+
+class Draw:
+    """Draws matrix expressions of a wanted shape."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        shapes = [(rows, columns) for rows in (n, d, m, 1) for columns in (n, d, m, 1) if (rows, columns) != (1, 1)]
+        self.symbols = {shape: symbol(f"M{number}", *shape) for number, shape in enumerate(shapes)}
+
+    def loss(self, depth: int) -> Any:
+        rows, columns = self.random.choice([n, d, m]), self.random.choice([n, d, m, 1])
+        inside = self.matrix(rows, columns, depth)
+        square = tr(sp.MatMul(sp.Transpose(inside), inside))
+        total = tr(sp.MatMul(OneMatrix(1, rows), inside, OneMatrix(columns, 1)))
+        return self.random.choice([total, square, sp.sqrt(1 + square), tr(self.matrix(rows, rows, depth))])
+
+    def leaf(self, rows: Any, columns: Any) -> Any:
+        if (rows, columns) == (1, 1):
+            return lam * OneMatrix(1, 1)
+        own, other = self.symbols[rows, columns], self.symbols[columns, rows].T
+        fixed = sp.Identity(rows) if rows == columns else OneMatrix(rows, columns)
+        return self.random.choice([own, own, own, other, other, fixed])
+
+    def matrix(self, rows: Any, columns: Any, depth: int) -> Any:
+        if depth == 0 or (rows, columns) == (1, 1):
+            return self.leaf(rows, columns)
+
+        def again(r: Any = rows, c: Any = columns) -> Any:
+            return self.matrix(r, c, depth - 1)
+
+        inner = self.random.choice([n, d, m, 1])
+        choices = [
+            lambda: sp.MatMul(again(rows, inner), again(inner, columns)),
+            lambda: sp.MatMul(again(rows, d), again(d, columns)),
+            lambda: sp.MatAdd(again(), self.random.choice([1, -1, 2]) * again()),
+            lambda: had(again(), again()),
+            lambda: applied(self.random.choice(FUNCTIONS), again()),
+            lambda: sp.Transpose(again(columns, rows)),
+            lambda: self.random.choice([lam, -1, sp.Rational(1, 2), 1 / n]) * again(),
+            lambda: tr(again(d, d)) * again(),
+        ]
+        if rows != 1:
+            choices.append(lambda: sp.MatMul(sp.DiagMatrix(again(rows, 1)), again()))
+            choices.append(lambda: RowSoftmax(again()))
+        if rows == columns:
+            choices.append(lambda: sp.DiagMatrix(again(rows, 1)))
+        if columns == 1:
+            choices.append(lambda: RowLogSumExp(again(rows, d)))
+        return self.random.choice(choices)()
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_losses(seed: int) -> None:
+    """Catches interplays nobody thought of: every operation within every other, in either orientation."""
+    draw = Draw(seed)
+    loss = draw.loss(1 + seed % 3)
+    parameters = sorted(loss.atoms(sp.MatrixSymbol), key=str) or [draw.symbols[d, 1]]
+    parameter = draw.random.choice(parameters)
+    generator = np.random.default_rng(seed)
+    values: dict[Any, Any] = {n: sp.Integer(3), d: sp.Integer(2), m: sp.Integer(4)}
+    values |= {lam: sp.Float(0.7), delta: sp.Float(1)}
+    values |= {each: generator.normal(scale=0.5, size=_shape(each, values)) for each in parameters}
+    reading = raised(loss, parameter)
+    found = matrix(reading, values)
+    assert found.shape == values[parameter].shape
+    assert not reading.has(sp.FunctionMatrix)
+    for place in np.ndindex(*found.shape):
+        step = np.zeros(found.shape)
+        step[place] = 1e-4
+        at = [float(number(loss, {**values, parameter: values[parameter] + k * step})) for k in (1, -1, 2, -2)]
+        expected = (8 * (at[0] - at[1]) - (at[2] - at[3])) / 12e-4
+        assert abs(found[place] - expected) < 1e-6 * max(1.0, abs(expected))
+
+
+# -- what else may come -----------------------------------------------------------------------------------------------
+
+
+def test_samples_become_rows() -> None:
+    """Per-sample symbols are read as the arrays over the samples that replace them."""
+    graph = Graph()
+    sample = Index(graph.symbol(n), 0)
+    features, target = symbol("x", d, 1), sp.Symbol("t")
+    lowering = Lowering(graph, samples={features: sample, target: sample})
+    each = lowering.lower((tr(features.T * w) - target) ** 2)
+    root = graph.reduce("sum", each, sample)
+    reader = Reader(graph, lowering, {"n", "d", "w", "X", "y"}, arrays={features: X, target: y})
+    assert raise_gradient(reader, reverse(graph, root, [w]), w, w.shape) == 2 * X.T * (X * w - y)
+
+
+def test_indexed_arrays_are_read_as_components() -> None:
+    """An IndexedBase is no matrix; what can be written in matrices still is. The Lambda binds no index of a sum."""
+    array = sp.IndexedBase("Z", shape=(n, d))
+    inner = sp.Sum(array[i, j] * w[j, 0], (j, 0, d - 1))
+    reading = raised(sp.Sum((inner - y[i, 0]) ** 2, (i, 0, n - 1)) + lam * tr(w.T * w), w)
+    matrices = [term for term in reading.args if not term.has(sp.FunctionMatrix)]
+    (components,) = (term for term in reading.args if term.has(sp.FunctionMatrix))
+    assert matrices == [2 * lam * w]
+    entry = components[2, 0]  # where a bound index is replaced too, SymPy refuses or captures
+    assert entry.has(array[j, 2])
+    scalar = raised(sp.Sum(array[i, 0], (i, 0, n - 1)) * tr(w.T * w), w)
+    assert scalar == 2 * sp.Sum(array[i, 0], (i, 0, n - 1)) * w
+
+
+def test_names_of_the_user_are_not_bound() -> None:
+    """A constant called t, and functions within functions, keep their meaning."""
+    t = sp.Symbol("t")
+    assert "Lambda(z, " in str(raised(tr(one.T * applied_by(lambda z: sp.sin(t * z), X * w)), w))
+    total = tr(OneMatrix(1, d) * applied_by(sp.sin, w))
+    reading = raised(tr(OneMatrix(1, d) * applied_by(lambda z: sp.sin(z * total) * z, w)), w)
+    for function in reading.atoms(sp.Lambda):
+        bound = {v for inner in function.expr.atoms(sp.Lambda) for v in inner.variables}
+        assert not bound & set(function.variables)
+
+
+def applied_by(function: Callable[[Any], Any], argument: Any) -> Any:
+    return ElementwiseApplyFunction(sp.Lambda(x, function(x)), argument)
+
+
+def test_a_masked_nan_is_not_spread() -> None:
+    """With ``kinks="raise"`` NaN stands at ties alone: NaN times a mask would be NaN everywhere."""
+    graph = Graph()
+    lowering = Lowering(graph)
+    root = lowering.lower(sp.Sum(sp.Max((X * w)[i, 0], y[i, 0], (X * a)[i, 0]), (i, 0, n - 1)))
+    reader = Reader(graph, lowering, {"X", "w", "y", "a", "n", "d"})
+    reading = raise_gradient(reader, reverse(graph, root, [w], kinks="raise"), w, w.shape)
+    arrays, values = point(2)
+    expected = slope(lambda p: np.maximum(np.maximum(p.X @ p.w, p.y), p.X @ p.a).sum(), arrays, "w", smooth=False)
+    assert np.allclose(matrix(reading, values), expected, rtol=1e-8)
+
+
+def test_a_range_that_is_not_the_whole_axis_is_not_taken_for_it() -> None:
+    """A sum over the first rows only is a slice, and a triangular one is no product."""
+    reading = raised(sp.Sum((X[i, j] * w[j, 0]), (j, 0, d - 1), (i, 0, n - 2)), w)
+    assert str(reading) == "X[:n - 1, :].T*1"
+    assert raised(sp.Sum((X[i, j] * w[j, 0]), (j, 0, i), (i, 0, d - 1)), w).has(sp.FunctionMatrix)
+
+
+def test_only_the_parameter_asked_for() -> None:
+    graph = Graph()
+    lowering = Lowering(graph)
+    root = lowering.lower(tr(A * W) + tr(B * A))
+    reader = Reader(graph, lowering, {"A", "B", "W", "d"})
+    both = reverse(graph, root, [A, W])
+    assert {scatter.parameter for scatter in both if isinstance(scatter, Scatter)} == {A, W}
+    assert raise_gradient(reader, both, W, W.shape) == A.T
+    assert raise_gradient(reader, both, A, A.shape) == W.T + B.T
+
+
+def test_values() -> None:
+    """A node is read as a scalar without indices, as a matrix with them; None where there is no form."""
+    graph = Graph()
+    lowering = Lowering(graph)
+    reader = Reader(graph, lowering, {"X", "w", "y", "n", "d"})
+    assert raise_value(reader, lowering.lower(tr(residual.T * residual))) == tr(residual.T * residual)
+    row, column = Index(graph.symbol(n), 0), Index(graph.symbol(d), 0)
+    entry = graph.load(X, [graph.index(row), graph.index(column)])
+    assert raise_value(reader, entry, row, column) == X
+    assert raise_value(reader, entry, column, row) == X.T
+    assert raise_value(reader, graph.one, row, column) == OneMatrix(n, d)
+    assert raise_value(reader, graph.index(row), row) is None
+
+
+def test_the_same_words_every_time() -> None:
+    """No dummies, no order of sets: two derivations print alike and compare equal."""
+    for case in CASES:
+        assert raised(case.loss, case.parameter) == raised(case.loss, case.parameter)

@@ -392,7 +392,7 @@ def _over(walk: Walk, body: Any, limits: Sequence[Any], scope: Scope, product: b
     if not np.any(counted):
         return neutral
     start, stop = int(first[counted].min()), int(last[counted].max()) + 1
-    ragged = not counted.all() or np.ptp(first) or np.ptp(last)
+    ragged = bool(np.ptp(first) or np.ptp(last))
     result: Any = neutral
     length = max(1, CELLS // (scope.cells * walk.directions))
     for begin in range(start, stop, length):

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import sympy as sp
 
 from symdescent.binding import Bound
 from symdescent.check.draw import instances, symbol_values, value_at
@@ -22,27 +23,40 @@ TOLERANCE = 1e-7
 
 
 def verify_gradient(statement: Statement, gradient: Any, seed: int = 20) -> None:
-    """Raise `VerificationError` if a gradient contradicts the statement at a random point."""
+    """Raise `VerificationError` if a gradient contradicts the statement at random points."""
     random = np.random.default_rng(seed)
+    points = 2 if statement.graph.size < 2000 else 1
     for bound in instances(statement, seed):
         direction = {p: random.normal(size=np.shape(v)) for p, v in bound.parameters.items()}
         moved = {p: Dual(v, np.asarray(direction[p])[..., None]) for p, v in bound.parameters.items()}
         slope = value_at(statement, bound, moved)
         expected = float(slope.tangent[0]) if isinstance(slope, Dual) else 0.0
-        parts = {p: np.asarray(component_values(statement, gradient, p, bound)) for p in statement.parameters}
-        products = np.concatenate(
-            [np.ravel(np.reshape(parts[p], np.shape(direction[p])) * direction[p]) for p in parts]
-        )
+        products = _products(statement, gradient, bound, direction)
         if not np.isfinite(expected) or not np.isfinite(products).all():
             continue
-        scale = max(float(np.abs(products).sum()), abs(expected), 1e-6)
-        if abs(products.sum() - expected) <= TOLERANCE * scale:
+        scale = max(float(np.abs(products).sum()), abs(expected))
+        if abs(products.sum() - expected) > TOLERANCE * scale:
+            raise VerificationError(
+                f"the gradient derived for {str(statement.expression)[:300]} contradicts the statement "
+                f"(slope {products.sum():.12g} instead of {expected:.12g} along a random direction): "
+                "this is a defect, please report it"
+            )
+        points -= 1
+        if not points:
             return
-        raise VerificationError(
-            f"the gradient derived for {str(statement.expression)[:300]} contradicts the statement "
-            f"(slope {products.sum():.12g} instead of {expected:.12g} along a random direction): "
-            "this is a defect, please report it"
-        )
+
+
+def _products(statement: Statement, gradient: Any, bound: Bound, direction: Mapping[Any, Any]) -> Any:
+    """The gradient times the direction, entry by entry; of very many scalars, their sum at once."""
+    parameters = statement.parameters
+    if len(parameters) > 50 and all(np.ndim(bound.parameters[p]) == 0 for p in parameters):
+        terms = (sp.Mul(sp.Float(float(direction[p])), gradient[p], evaluate=False) for p in parameters)
+        total = sp.Add(*terms, evaluate=False)
+        return np.ravel(component_values(statement, gradient, parameters[0], bound, total, ()))
+    parts = {p: np.asarray(component_values(statement, gradient, p, bound)) for p in parameters}
+    return np.concatenate(
+        [np.ravel(np.reshape(part, np.shape(direction[p])) * direction[p]) for p, part in parts.items()]
+    )
 
 
 def component_values(

@@ -207,12 +207,15 @@ def _sum(graph: Graph, node: Node, index: Index) -> Node:
 
 
 def _masked(graph: Graph, roots: Sequence[Node]) -> list[Node]:
-    """The roots with every reduction over a dependent range done over a rectangle, neutral outside."""
+    """The roots with reductions over a dependent range done over a rectangle, neutral outside; sums are kept small."""
     done: dict[Node, Node] = {}
     for node in reachable(roots):
         args = [done[argument] for argument in node.args]
         if node.op in REDUCTIONS and node.payload.extent.indices:
             args = [graph.select(_in_range(graph, node.payload), args[0], graph.const(_NEUTRAL[node.op]))]
+        elif node.op == "sum":
+            done[node] = _sum(graph, args[0], node.payload)
+            continue
         done[node] = graph.rebuild(node, args) if args != list(node.args) else node
     return [done[root] for root in roots]
 
@@ -272,9 +275,10 @@ class ArrayPrinter(ScalarPrinter):
         uses = Counter(ends)
         for node in nodes:
             uses.update(node.args if self._is_open(node) else ())
-        factored = {node.args[0] for node in nodes if node.op == "sum" and node.args[0].op == "mul"}
+        inside = {node.args[0] for node in nodes if node.op == "sum" and node.args[0].op in ("sum", "mul")}
+        in_place = {node for node in inside.union(ends) if uses[node] == 1 and node not in titles}
         for node in nodes:
-            if self._is_leaf(node) or (node in factored and uses[node] == 1 and node not in titles):
+            if self._is_leaf(node) or node in in_place:
                 continue
             self.target = self.axes(node)
             if node.op in _JUNCTIONS and len(node.args) > WIDE:
@@ -524,15 +528,19 @@ class ArrayPrinter(ScalarPrinter):
     # -- reductions -----------------------------------------------------------------------------------------------
 
     def _reduction(self, node: Node) -> Text:
-        body, index = node.args[0], node.payload
+        body, over = node.args[0], [node.payload]
+        while node.op == body.op == "sum" and self.refer(body) is None:
+            over.append(body.payload)
+            body = body.args[0]
         factors = list(self._flat((body,)))
         operands = self._operands(factors) if node.op == "sum" and len(factors) > 1 else []
         if len(operands) > 1:
-            return _matmul(operands, index, self.axes(node)) or self._einsum(operands, self.axes(node))
+            return _matmul(operands, over, self.axes(node)) or self._einsum(operands, self.axes(node))
         function, more = _FUNCTIONS[node.op]
         axes = self.axes(body)
-        alone = axes == (index,) and body not in self.batched
-        axis = "" if alone else f", axis={axes.index(index) - len(axes)}"
+        places = sorted(axes.index(index) - len(axes) for index in over)
+        alone = len(over) == len(axes) and body not in self.batched
+        axis = "" if alone else f", axis={tuple(places) if len(places) > 1 else places[0]}"
         return f"{function}({self._own(body)}{axis}{more})", ATOM
 
     def _operands(self, factors: Iterable[Node]) -> list[Operand]:
@@ -576,10 +584,11 @@ class Operand:
         return text + ".T" if turned else text
 
 
-def _matmul(operands: Sequence[Operand], index: Index, out: Axes) -> Text | None:
+def _matmul(operands: Sequence[Operand], over: Sequence[Index], out: Axes) -> Text | None:
     """A sum of two factors as a product of matrices or vectors, if it is one, with as few transposes as possible."""
     found: dict[int, str] = {}
-    for left, right in (operands, operands[::-1]) if len(operands) == 2 else ():
+    index = over[0]
+    for left, right in (operands, operands[::-1]) if len(operands) == 2 and len(over) == 1 else ():
         rows, columns = (tuple(other for other in operand.axes if other != index) for operand in (left, right))
         turned = left.axes != (*rows, index), right.axes != (index, *columns)
         flat = index in left.axes and index in right.axes and max(len(left.axes), len(right.axes)) <= 2

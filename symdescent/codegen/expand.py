@@ -6,7 +6,10 @@ it, counted so that the largest term is never added and subtracted again; softma
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
+from typing import Any
 
 from symdescent.graph import REDUCTIONS, Graph, Node, reachable
 
@@ -55,20 +58,40 @@ def _share(graph: Graph, name: str, z: Node, parts: tuple[Node, Node]) -> Node:
 def group_by_loop(graph: Graph, roots: Sequence[Node], depth: Callable[[Node], int]) -> list[Node]:
     """Return the roots with products nested so that factors which vary in fewer loops are multiplied first."""
     done: dict[Node, Node] = {}
-    for node in reachable(roots):
-        args = tuple(done[argument] for argument in node.args)
-        if node.op == "mul":
+    nodes = list(reachable(roots))
+    uses = Counter(argument for node in nodes for argument in node.args)
+    for node in nodes:
+        if node.op == "mul" and node.args[0].number != -1:
             levels: dict[int, list[Node]] = {}
-            if args[0].number not in (None, -1) and node.args[1].op == "mul":
-                args = (args[0], *(done[factor] for factor in node.args[1].args))
-            for factor in args:
-                levels.setdefault(depth(factor), []).append(factor)
+            for factor in _loose_factors(graph, node, uses):
+                levels.setdefault(depth(factor), []).append(done.get(factor, factor))
             product: list[Node] = []
             for level in sorted(levels):
                 product = [graph.group(product), *levels[level]] if len(product) > 1 else [*product, *levels[level]]
             done[node] = graph.group(product)
+            continue
+        args = tuple(done[argument] for argument in node.args)
+        if args == node.args:
+            done[node] = node
         elif node.op in REDUCTIONS:
             done[node] = graph.regroup(node, args[0])
         else:
-            done[node] = graph.rebuild(node, list(args)) if args != node.args else node
+            done[node] = graph.group(list(args)) if node.op == "mul" else graph.rebuild(node, list(args))
     return [done[root] for root in roots]
+
+
+def _loose_factors(graph: Graph, node: Node, uses: Counter[Node]) -> list[Node]:
+    """The factors of a product, through products that nothing else uses; constants are gathered in front."""
+    number: Any = Fraction(1)
+    found: list[Node] = []
+    pending = list(node.args)
+    while pending:
+        factor = pending.pop()
+        if factor.number is not None:
+            number = number * factor.number
+        elif factor.op == "mul" and (uses[factor] == 1 or node.args[0].number is not None and factor is node.args[-1]):
+            pending.extend(factor.args)
+        else:
+            found.append(factor)
+    found.sort(key=lambda factor: factor.age)
+    return found if number == 1 else [graph.const(number), *found]

@@ -468,8 +468,10 @@ def _without_constants(body: sp.Expr, variable: sp.Symbol) -> tuple[sp.Expr, sp.
     """A function's constant factor, also one that all of its pieces share, and the rest."""
     if not isinstance(body, sp.Piecewise):
         return body.as_independent(variable, as_Add=False)  # type: ignore[no-any-return]
-    constants = [sp.Mul.make_args(value.as_independent(variable, as_Add=False)[0]) for value, _ in body.args if value != 0]
-    factor = sp.Mul(*(part for part in constants[0] if all(part in others for others in constants)))
+    first, *others = (
+        sp.Mul.make_args(value.as_independent(variable, as_Add=False)[0]) for value, _ in body.args if value != 0
+    )
+    factor = sp.Mul(*(part for part in first if all(part in constants for constants in others)))
     return factor, sp.Piecewise(*((value / factor, condition) for value, condition in body.args))
 
 
