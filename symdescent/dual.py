@@ -373,6 +373,7 @@ def _complex_power(base: Any, exponent: Any) -> Any:
     negative, whole = base.real < 0, exponent == np.rint(exponent.real)
     magnitude = np.power(np.where(negative, -base, base), exponent)
     signed = np.where(negative & (exponent.real % 2 == 1), -magnitude, magnitude)
+    # some versions of NumPy give NaN for zero to a complex power
     defined = np.where((base == 0) & (exponent.real > 0), 0.0, signed)
     return np.where(negative & ~whole, np.nan, defined)[()]
 

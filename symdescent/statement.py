@@ -92,8 +92,9 @@ def state(
     root = lowering.lower(expression)
     if index is not None:
         root, index = _over_samples(lowering, root, index, reduction, sampled)
-    present = _leaves(root)
-    extents = _extents(graph, root, lowering, present)
+    present = _leaves(root) | lowering.integers
+    _check_bound(present, lowering)
+    extents = _extents(lowering, present)
     chosen = _parameters(parameters, present, sampled, extents, count)
     _check_names([*present, *chosen])
     _check_used(chosen, root, present, lowering)
@@ -303,11 +304,17 @@ def _leaves(root: Node) -> set[Any]:
     return found
 
 
-def _extents(graph: Graph, root: Node, lowering: Lowering, present: set[Any]) -> set[Any]:
+def _check_bound(present: set[Any], lowering: Lowering) -> None:
+    """A dummy that also occurs outside of its sum is a mistake, in the statement or of SymPy's rewriting."""
+    for thing in present & lowering.bound:
+        raise StatementError(
+            f"{thing} is the index of a sum, but also occurs outside of that sum: use another symbol for one of the two"
+        )
+
+
+def _extents(lowering: Lowering, present: set[Any]) -> set[Any]:
     """The integer symbols: those of bounds, of array positions, of declared shapes."""
-    integral = [node.payload.extent for node in reachable([root]) if node.op in REDUCTIONS]
-    integral += [place for node in reachable([root]) if node.op == "load" for place in node.args]
-    extents = {node.payload for node in reachable(integral) if node.op == "symbol"}
+    extents = set(lowering.integers)
     for thing in present:
         for length in getattr(thing, "shape", None) or ():
             extents |= sp.sympify(length).free_symbols

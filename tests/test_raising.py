@@ -25,6 +25,7 @@ from symdescent.differentiate import Scatter, reverse
 from symdescent.elementary import relu, sigmoid
 from symdescent.elementary.functions import RowLogSumExp, RowSoftmax
 from symdescent.graph import Graph, Index
+from symdescent.notation.einsum import Labelled, NotMatrixError, contract
 from symdescent.notation.lower import Lowering
 from symdescent.notation.raising import raise_gradient, raise_value
 from symdescent.notation.reading import Reader
@@ -203,6 +204,7 @@ deep = (hidden * W2).applyfunc(sp.tanh) * w3 - y
 rectified = (X * W1).applyfunc(relu) * w2 - y
 logits = X * V + one * b
 entropy = tr(one.T * RowLogSumExp(logits)) / n - tr(Y.T * logits) / n
+scaled = sp.MatMul(w, lam * sp.Identity(1))
 attention = RowSoftmax(U * W.T) * w - y
 masked = had(M, U * T.T - Y)
 tall = applied(sp.tanh, X * W1)
@@ -288,6 +290,13 @@ CASES = [
          sp.Sum(sp.Piecewise(((X * w)[i, 0] ** 2, y[i, 0] > 0), (0, True)), (i, 0, n - 1)), w,
          "2*X.T*(HadamardProduct(X*w, Lambda(t, Heaviside(t, 0)).(y)))",
          lambda p: np.where(p.y > 0, (p.X @ p.w) ** 2, 0).sum(), smooth=False),
+    Case("two pieces by another column",
+         sp.Sum(sp.Piecewise(((X * w)[i, 0] ** 2, y[i, 0] > 0), ((X * w)[i, 0], True)), (i, 0, n - 1)), w,
+         "X.T*(Lambda(t, Heaviside(t, 1)).(-y) + 2*(HadamardProduct(X*w, Lambda(t, Heaviside(t, 0)).(y))))",
+         lambda p: np.where(p.y > 0, (p.X @ p.w) ** 2, p.X @ p.w).sum(), smooth=False),
+    Case("square of the larger of two columns", sp.Sum(sp.Max((X * w)[i, 0], y[i, 0]) ** 2, (i, 0, n - 1)), w,
+         "2*X.T*(HadamardProduct(Lambda(t, Max(0, t)).(X*w - y) + y, Lambda(t, Heaviside(t, 0)).(X*w - y)))",
+         lambda p: (np.maximum(p.X @ p.w, p.y) ** 2).sum(), smooth=False),
     # quadratic and bilinear forms
     Case("quadratic form", w.T * A * w, w, A * w + A.T * w, lambda p: (p.w.T @ p.A @ p.w).sum()),
     Case("quadratic form of a row", v * A * v.T, v, v * (A + A.T), lambda p: (p.v @ p.A @ p.v.T).sum()),
@@ -316,6 +325,18 @@ CASES = [
          "(2*lam)*U + 2*(HadamardProduct(U*T.T - Y, HadamardPower(M, 2)))*T", np_factorization),
     Case("factorization, other side", tr(masked.T * masked) + lam * tr(U.T * U), T,
          "2*(HadamardProduct(U*T.T - Y, HadamardPower(M, 2))).T*U", np_factorization),
+    Case("weights of rows", tr(X.T * sp.DiagMatrix(y) * X * W), W, X.T * sp.DiagMatrix(y) * X,
+         lambda p: np.trace(p.X.T @ np.diag(p.y[:, 0]) @ p.X @ p.W)),
+    Case("exponential of a product", sp.exp(tr((-y - X * w).T * y)), w, -sp.exp(-tr(y.T * (X * w + y))) * X.T * y,
+         lambda p: np.exp(-((p.y + p.X @ p.w) * p.y).sum())),
+    Case("shifted by the identity", tr((W + sp.Identity(d)).T * (W + sp.Identity(d))), W, 2 * W + 2 * sp.Identity(d),
+         lambda p: ((p.W + np.eye(3)) ** 2).sum()),
+    Case("products of exponentials", OneMatrix(1, d) * A.applyfunc(sp.exp) * W.applyfunc(sp.exp) * OneMatrix(d, 1), W,
+         "DiagMatrix(Lambda(t, exp(t)).(A).T*1)*Lambda(t, exp(t)).(W)",
+         lambda p: (np.exp(p.A) @ np.exp(p.W)).sum()),
+    Case("cube of a row", tr(v * sp.DiagMatrix(v) * v.T), v, 3 * sp.HadamardPower(v, 2), lambda p: (p.v**3).sum()),
+    Case("identity of one row", tr(sp.MatMul(sp.Transpose(scaled), scaled)), w, 2 * lam**2 * w,
+         lambda p: 0.09 * (p.w**2).sum()),
     # networks
     Case("hidden layer", one.T * sp.HadamardPower(outer, 2) / n, W1,
          "(2/n)*X.T*(HadamardProduct((Lambda(t, tanh(t)).(X*W1)*w2 - y)*w2.T, Lambda(t, 1 - tanh(t)**2).(X*W1)))",
@@ -486,6 +507,34 @@ def test_random_losses(seed: int) -> None:
         at = [float(number(loss, {**values, parameter: values[parameter] + k * step})) for k in (1, -1, 2, -2)]
         expected = (8 * (at[0] - at[1]) - (at[2] - at[3])) / 12e-4
         assert abs(found[place] - expected) < 1e-6 * max(1.0, abs(expected))
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_random_contractions(seed: int) -> None:
+    """Catches a summed index that is lost or counted twice, against ``numpy.einsum``; three at one index are refused."""
+    draw, generator = random.Random(seed), np.random.default_rng(seed)
+    lengths = {"i": 2, "j": 3, "k": 4, "l": 2}
+    count = draw.randint(1, 5)
+    words = ["".join(draw.sample("ijkl", draw.choice([1, 1, 2, 2, 2]))) for _ in range(count)]
+    result = draw.choice(["", "i", "ij", "ji"])
+    arrays = [generator.normal(size=[lengths[letter] for letter in word]) for word in words]
+    symbols = [symbol(f"P{place}", *(*array.shape, 1)[:2]) for place, array in enumerate(arrays)]
+    factors = [Labelled(each, tuple(word)) for each, word in zip(symbols, words, strict=True)]
+    summed = [letter for letter in lengths if letter not in result]
+    row, column = (*result, None, None)[:2]
+    ones = [np.ones(length) for length in lengths.values()]
+    expected = np.einsum(f"{','.join([*words, *lengths])}->{result}", *arrays, *ones)
+    try:
+        found = contract(2 * lam, factors, summed, row, column, lambda letter: sp.Integer(lengths[letter]))
+    except NotMatrixError:
+        touching = [{frozenset(word) for word in words if letter in word and len(word) == 2} for letter in summed]
+        assert len(set(map(frozenset, words))) > 2 and any(len(each) > 1 for each in touching)
+        return
+    values: dict[Any, Any] = {lam: sp.Float(0.3)}
+    values |= {each: array.reshape(*array.shape, 1)[:, :, 0] if array.ndim == 2 else array[:, None]
+               for each, array in zip(symbols, arrays, strict=True)}  # fmt: skip
+    number_or_array = matrix(found, values) if result else float(number(found, values))
+    assert np.allclose(number_or_array, 0.6 * (expected[:, None] if len(result) == 1 else expected))
 
 
 # -- what else may come -----------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from symdescent.codegen.names import Names, is_plain
 from symdescent.codegen.program import KernelWriter, Signature
 from symdescent.codegen.scalar_printer import ATOM, COMPARE, PRODUCT, SELECT, SIGN, ScalarPrinter, Text
 from symdescent.codegen.schedule import _order
-from symdescent.elementary import TABLE
+from symdescent.elementary import TABLE, scalar
 from symdescent.errors import DataError
 from symdescent.graph import REDUCTIONS, RELATIONS, Graph, Index, Node, reachable
 from symdescent.statement import ARRAYS, Statement, name_of
@@ -87,7 +87,7 @@ def lambdify(statement: Statement) -> ArrayFunctions:
     if "on." in value + gradient:
         imports += "\nfrom symdescent.elementary import numeric as on\n"
     title = f'"""Value and gradient of a loss, on arrays.{writer._stated()}"""\n\n{imports}'
-    source = "\n\n".join([title, *(_HELPERS[name] for name in sorted(helpers | more)), value, gradient])
+    source = "\n\n".join([title, *map(_helper_source, sorted(helpers | more)), value, gradient])
     filename = f"<symdescent {hashlib.sha256(source.encode()).hexdigest()[:16]}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     namespace: dict[str, Any] = {}
@@ -116,7 +116,10 @@ class _Arguments:
         @wraps(function)
         def call(*args: Any, **named: Any) -> Any:
             try:
-                given = shown.bind(*args, **{identifiers.get(n, n): value for n, value in named.items()}).arguments
+                renamed = {identifiers.get(name, name): value for name, value in named.items()}
+                if len(renamed) < len(named):
+                    raise TypeError("an argument was given twice")
+                given = shown.bind(*args, **renamed).arguments
             except TypeError as error:
                 raise TypeError(f"{function.__name__}{shown}: {error}") from None
             values = {thing: self._value(thing, given[names[thing]]) for thing in (*parameters, *self.signature.data)}
@@ -166,7 +169,8 @@ def _function(writer: KernelWriter, name: str, said: str, parts: Mapping[Any, Se
     scalars = [signature.names[t] for t in things if not isinstance(t, ARRAYS) and t not in statement.samples]
     order = _order([*ends, *(place for listed in parts.values() for places, _ in listed for place in places)])
     printer = ArrayPrinter(statement, names, scalars, frozenset(writer.extents), order)
-    printer.compute(ends, {p[0][1]: signature.gradients[k] for k, p in parts.items() if k and printer.is_direct(k, p)})
+    direct = [key for key, listed in parts.items() if key is not None and printer.is_direct(key, listed)]
+    printer.compute(ends, {parts[key][0][1]: signature.gradients[key] for key in direct})
     results = [printer.result(key, signature.gradients.get(key, ""), listed) for key, listed in parts.items()]
     arguments = [signature.names[thing] for thing in things]
     if writer.extents:
@@ -634,7 +638,7 @@ def centred(a, whole, log_share, share):  # type: ignore[no-untyped-def]
     return np.where(a == 0.0, -whole * share, -(a * np.expm1(log_share) + share * (whole - a)))
 
 
-_HELPERS = {
-    function.__name__: inspect.getsource(function).replace("  # type: ignore[no-untyped-def]", "")
-    for function in (exp_difference, centred)
-}
+def _helper_source(name: str) -> str:
+    """The source of a helper: its own version for arrays, else that for scalars, which has no branches."""
+    function: Any = {"exp_difference": exp_difference, "centred": centred}.get(name) or getattr(scalar, name)
+    return inspect.getsource(function).replace("  # type: ignore[no-untyped-def]", "")

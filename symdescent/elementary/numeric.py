@@ -12,15 +12,26 @@ from symdescent.elementary import scalar
 
 
 def _entrywise(name: str, function: Callable[..., float]) -> Any:
-    """A scalar function on arrays."""
-    vectorised: Any = np.vectorize(function, otypes=[float])
+    """A scalar function on arrays, NaN where it is undefined and infinite where it overflows."""
+
+    def total(*args: float) -> float:
+        if any(math.isnan(argument) for argument in args):
+            return math.nan
+        try:
+            return function(*args)
+        except OverflowError:
+            return math.inf
+        except ValueError:
+            return math.nan
+
+    vectorised: Any = np.vectorize(total, otypes=[float])
     vectorised.__name__ = name
     return vectorised
 
 
 erf = _entrywise("erf", math.erf)
 erfc = _entrywise("erfc", math.erfc)
-gamma = _entrywise("gamma", lambda x: math.gamma(x) if x > 0 or x != math.floor(x) else math.nan)
+gamma = _entrywise("gamma", math.gamma)
 loggamma = _entrywise("loggamma", lambda x: math.lgamma(x) if x > 0 else math.nan)
 polygamma = _entrywise("polygamma", scalar.polygamma)
 

@@ -119,7 +119,7 @@ _ROWS = (
     _row("Heaviside", sp.Heaviside, (0, 0),      "heaviside",  np.heaviside, (lambda x, h, f: 0*x, lambda x, h, f: 0*x), (WIDE, (0.5, 0.5)), "derivative of the step",     "derivada del escalón", analytic=False, kink=x),
     _row("floor", sp.floor,  (),                 "math.floor", np.floor,  (),                                      WIDE,          "a step function",                    "una función escalonada", analytic=False),
     _row("ceiling", sp.ceiling, (),              "math.ceil",  np.ceil,   (),                                      WIDE,          "a step function",                    "una función escalonada", analytic=False),
-    _row("Mod",   sp.Mod,    (),                 "modulo",     np.mod,    (),                                      (POSITIVE, POSITIVE), "a step function",             "una función escalonada", analytic=False),
+    _row("Mod",   sp.Mod,    (1, -sp.floor(x/y)), "modulo",    np.mod,    (lambda x, y, f: np.ones_like(x), lambda x, y, f: (f - x)/y), ((0.1, 0.9), (1.0, 2.0)), "derivative of the remainder", "derivada del resto", analytic=False),
     # stable heads: recognised while lowering, right at arguments of any size
     _row("expm1", lambda x: exp(x) - 1,      exp(x),   "math.expm1", np.expm1,  lambda x, f: np.exp(x),             WIDE,          "derivative of the exponential",  "derivada de la exponencial"),
     _row("log1p", lambda x: log(1 + x),      1/(1 + x), "math.log1p", np.log1p, lambda x, f: np.reciprocal(1 + x),  (-0.9, 4.0),   "derivative of the logarithm",    "derivada del logaritmo"),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sympy as sp
+from sympy.matrices.expressions.applyfunc import ElementwiseApplyFunction
 from sympy.matrices.expressions.diagonal import DiagMatrix, DiagonalOf
 from sympy.matrices.expressions.hadamard import canonicalize as _canonical_hadamard
 from sympy.matrices.expressions.special import OneMatrix, ZeroMatrix
@@ -64,7 +65,11 @@ def transpose(matrix: Any) -> Any:
         return sp.MatPow(transpose(matrix.base), matrix.exp)
     if isinstance(matrix, OneMatrix):
         return OneMatrix(*reversed(matrix.shape))
-    return sp.Transpose(matrix)
+    whole = sp.Transpose(matrix)
+    if isinstance(matrix, (sp.HadamardProduct, sp.HadamardPower, ElementwiseApplyFunction)):
+        parts = [transpose(part) if getattr(part, "is_Matrix", False) else part for part in matrix.args]
+        return plainer(whole, _canonical_hadamard(matrix.func(*parts)))
+    return whole
 
 
 def plainer(first: Any, second: Any) -> Any:

@@ -31,7 +31,8 @@ class Lowering:
 
     `samples` maps each per-sample symbol to the index of the samples; `display` remembers for every index the dummy
     and the lower bound that it was stated with; `ranks` and `index_arrays` what arrays were seen, and which of them
-    serve as indices.
+    serve as indices; `integers` the symbols in bounds and positions, `bound` the
+    dummies of sums.
     """
 
     def __init__(self, graph: Graph, samples: Mapping[Any, Index] | None = None, first_index: int = 0) -> None:
@@ -41,6 +42,8 @@ class Lowering:
         self.display: dict[Index, tuple[sp.Expr, sp.Expr]] = {}
         self.ranks: dict[Any, int] = {}
         self.index_arrays: set[Any] = set()
+        self.integers: set[Any] = set()
+        self.bound: set[Any] = set()
         self.axis_names: dict[tuple[Any, int], sp.Expr] = {}
         self._kept: list[Any] = []
 
@@ -255,6 +258,7 @@ def _reduction(low: Lowering, expression: Any, scope: Scope) -> Rule:
         count = (last - first + 1).expand()
         if count.is_number and not (count.is_Integer and count >= 0):
             raise StatementError(f"the {op} over {dummy} runs from {first} to {last}: {count} terms is not a count")
+        low.bound.add(dummy)
         extent = yield "place", count, inner
         start = yield "place", first, inner
         index = low.graph.fresh_index(extent)
@@ -313,6 +317,8 @@ def _place(low: Lowering, expression: Any, scope: Scope) -> Rule:
         foreign = part.op in ("select", "sum", "product") or (part.op == "call" and part.payload not in _WHOLE)
         if fraction or foreign:
             raise StatementError(f"{expression} is used as an index or a bound, but need not be an integer")
+        if part.op == "symbol":
+            low.integers.add(part.payload)
         if part.op == "load":
             low.index_arrays.add(part.payload)
             pending.extend(place for place in part.args if place.op == "load")

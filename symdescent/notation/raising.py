@@ -143,7 +143,7 @@ class _Raiser:
         for node in reachable([root], lambda node: node.op not in REDUCTIONS):
             if node.op in REDUCTIONS:
                 raised = self.reduced(node)
-                value[node] = node if raised is None or raised.has(sp.Sum, sp.Product) else self.graph.symbol(raised)
+                value[node] = node if raised is None else self.graph.symbol(raised)
                 continue
             args = [value[argument] for argument in node.args]
             if node.op == "call" and node.payload == "softmax" and args[1].op != "call":
@@ -359,8 +359,6 @@ class _Raiser:
         moved = [graph.replace(factor, {gone: graph.index(kept)}) for factor in factors]
         if gone in summed:
             return self.contraction(moved, summed - {gone}, row, column)
-        if {kept, gone} != {row, column}:
-            raise NotMatrixError("a diagonal between other indices")
         return diagonal(self.contraction(moved, summed, kept, None))
 
     def widened(self, wide: Node, rest: list[Node], summed: frozenset[Any],

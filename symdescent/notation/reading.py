@@ -137,9 +137,9 @@ class Reader:
         inner = self.open([index], environment)
         if node.op == "logsumexp":
             body = sp.exp(self.expression(node.args[0], inner))
-            return sp.log(sp.Sum(body, self.limit(index, inner)))
+            return sp.log(_reduced(sp.Sum, body, [self.limit(index, inner)]))
         if node.op == "product":
-            return sp.Product(self.expression(node.args[0], inner), self.limit(index, inner))
+            return _reduced(sp.Product, self.expression(node.args[0], inner), [self.limit(index, inner)])
         return self.sum(node.args[0], [self.limit(index, inner)], [index], inner)
 
     def sum(
@@ -159,7 +159,7 @@ class Reader:
         if condition is not sp.true:
             value = sp.Piecewise((value, condition), (0, True))
         front = sp.Mul(*(self.expression(factor, environment) for factor in outside))
-        return front * sp.Sum(value, *limits) if limits else front * value
+        return front * _reduced(sp.Sum, value, limits) if limits else front * value
 
     def factors(self, node: Node) -> list[Node]:
         """The factors of a product, also of products within it."""
@@ -244,6 +244,16 @@ class Reader:
             scatter.contribution, [tuple(limits[index]) for index in ordered], remaining, environment, sp.And(*inside)
         )
         return sp.Piecewise((value, sp.And(*outside)), (0, True)) if outside else value
+
+
+def _reduced(kind: Any, body: sp.Expr, limits: Sequence[Any]) -> sp.Expr:
+    """A Sum or Product as it is: SymPy's constructor moves a Piecewise out of inner sums, also one over their index."""
+    if not body.has(sp.Piecewise):
+        return kind(body, *limits)
+    made = sp.Expr.__new__(kind)
+    made._args = (body, *(sp.Tuple(*limit) for limit in limits))
+    made.is_commutative = True
+    return made
 
 
 def _hold(keys: Sequence[sp.Expr]) -> dict[Any, sp.Expr]:
