@@ -332,7 +332,7 @@ CASES = [
     Case("shifted by the identity", tr((W + sp.Identity(d)).T * (W + sp.Identity(d))), W, 2 * W + 2 * sp.Identity(d),
          lambda p: ((p.W + np.eye(3)) ** 2).sum()),
     Case("products of exponentials", OneMatrix(1, d) * A.applyfunc(sp.exp) * W.applyfunc(sp.exp) * OneMatrix(d, 1), W,
-         "DiagMatrix(Lambda(t, exp(t)).(A).T*1)*Lambda(t, exp(t)).(W)",
+         "DiagMatrix(Lambda(t, exp(t)).(A.T)*1)*Lambda(t, exp(t)).(W)",
          lambda p: (np.exp(p.A) @ np.exp(p.W)).sum()),
     Case("cube of a row", tr(v * sp.DiagMatrix(v) * v.T), v, 3 * sp.HadamardPower(v, 2), lambda p: (p.v**3).sum()),
     Case("identity of one row", tr(sp.MatMul(sp.Transpose(scaled), scaled)), w, 2 * lam**2 * w,

@@ -45,13 +45,14 @@ def _parts(graph: Graph, node: Node, args: list[Node]) -> tuple[Node, Node]:
         graph.select(b, graph.call("exp_difference", t, largest), graph.zero) for b, t in zip(below, terms, strict=True)
     )
     ties = (graph.select(b, graph.zero, graph.one) for b in below)
-    return largest, graph.add(total(small), total(ties), graph.const(-1))
+    without_one = graph.call("difference", graph.one, total(ties))
+    return largest, graph.call("difference", total(small), without_one)
 
 
 def _share(graph: Graph, name: str, z: Node, parts: tuple[Node, Node]) -> Node:
     largest, rest = parts
     if name == "log_softmax":
-        return graph.sub(graph.sub(z, largest), graph.call("log1p", rest))
+        return graph.call("difference", graph.call("difference", z, largest), graph.call("log1p", rest))
     return graph.mul(graph.call("exp_difference", z, largest), graph.power(graph.add(graph.one, rest), graph.const(-1)))
 
 

@@ -26,6 +26,7 @@ HELPERS = frozenset(
         "polygamma",
         "exp_difference",
         "centred",
+        "difference",
         "maximum",
         "minimum",
     }

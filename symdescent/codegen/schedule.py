@@ -65,7 +65,8 @@ class Schedule:
 def schedule(graph: Graph, values: Sequence[Node], scatters: Sequence[Scatter] = ()) -> Schedule:
     """Schedule the computation of closed values and of gradient contributions in as few loops as possible."""
     roots = expand(graph, [*values, *(scatter.contribution for scatter in scatters)])
-    order = _order([*roots, *(place for scatter in scatters for place in scatter.places)])
+    places = [place for scatter in scatters for place in scatter.places]
+    order = _order([*roots, *places], [index for scatter in scatters for index in scatter.indices])
     rank = {index: place for place, index in enumerate(order)}
     roots = group_by_loop(graph, roots, lambda node: max((rank[index] + 1 for index in node.indices), default=0))
     values = tuple(roots[: len(values)])
@@ -115,10 +116,10 @@ def _is_cheap(node: Node, inline: set[Node], kept: dict[Node, Kept]) -> bool:
     return operations <= 3
 
 
-def _order(roots: Sequence[Node]) -> Nest:
+def _order(roots: Sequence[Node], also: Iterable[Index] = ()) -> Nest:
     """Sort the indices, outer loops first: by dependence, by the layout of arrays in memory, by how sums are nested."""
     wants: dict[tuple[Index, Index], float] = {}
-    indices: dict[Index, None] = {}
+    indices: dict[Index, None] = dict.fromkeys(also)
     for node in reachable(roots):
         for index in node.indices | ({node.payload} if node.op in REDUCTIONS else set()):
             indices[index] = None

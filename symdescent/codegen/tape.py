@@ -25,7 +25,7 @@ LONGEST = 400
 OPERATIONS: dict[str, str] = {
     "add": "x + y",
     "mul": "x * y",
-    "subtract": "x - y",
+    "difference": "x - y",
     "negate": "-x",
     "square": "x * x",
     "reciprocal": "1.0 / x",
@@ -161,7 +161,7 @@ class _Recorder:
     def _centred(self, args: list[int]) -> int:
         """-(a expm1(s) + p (A - a)), as `symdescent.elementary.scalar.centred` has it."""
         a, whole, log_share, share = args
-        rest = self.emit("mul", share, self.emit("subtract", whole, a))
+        rest = self.emit("mul", share, self.emit("difference", whole, a))
         return self.emit("negate", self.emit("add", self.emit("mul", a, self.emit("expm1", log_share)), rest))
 
 

@@ -61,6 +61,11 @@ def exp_difference(a, b):  # type: ignore[no-untyped-def]
     return math.exp(d) * (1.0 + error)
 
 
+def difference(a, b):  # type: ignore[no-untyped-def]
+    """a - b, which no compiler flag may merge with other sums."""
+    return a - b
+
+
 def centred(a, whole, log_share, share):  # type: ignore[no-untyped-def]
     """a - whole * share, exact also where the share is almost 1 (`log_share` is its logarithm)."""
     if a == 0.0:

@@ -199,8 +199,8 @@ def _function(low: Lowering, expression: Any, scope: Scope) -> Rule:
         )
     if isinstance(expression, softmax):
         return graph.call("softmax", args[0], graph.call("logsumexp", *sorted(args, key=lambda node: node.age)))
-    if isinstance(expression, (sp.conjugate, sp.re)) and len(args) == 1:
-        return args[0]
+    if isinstance(expression, (sp.conjugate, sp.re, sp.im)):  # all symbols are real
+        return graph.zero if isinstance(expression, sp.im) else args[0]
     record = BY_CLASS.get(expression.func)
     if record is None:
         inverse = _RECIPROCALS.get(expression.func)
@@ -365,7 +365,7 @@ def _unsupported(expression: Any) -> str:
         )
     if isinstance(expression, sp.IndexedBase):
         return f"the array {expression} stands without its indices: write {expression}[i]"
-    if isinstance(expression, (sp.im, sp.arg)):
+    if isinstance(expression, sp.arg):
         return f"{expression} belongs to complex analysis: losses are real functions of real symbols"
     return (
         f"{name} in {str(expression)[:200]} is not in the table of elementary functions, so that its derivative is not "

@@ -98,7 +98,7 @@ def _casadi(point: Any) -> Contender | None:
 
     def at_point(result: tuple[Any, Any]) -> Any:
         symbols, gradient = result
-        return np.ravel(casadi.Function("gradient", [symbols], [gradient])(point))
+        return casadi.Function("gradient", [symbols], [gradient])(point).full().ravel()
 
     return Contender("CasADi", derive, stated, at_point)
 
