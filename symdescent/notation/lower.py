@@ -358,7 +358,7 @@ def _unsupported(expression: Any) -> str:
     name = getattr(getattr(expression, "func", None), "__name__", type(expression).__name__)
     if isinstance(expression, (sp.Derivative, sp.Integral, sp.Limit)):
         return f"the loss contains an unevaluated {name}, {expression}: call .doit() on it first"
-    if isinstance(expression, MatrixExpr):
+    if isinstance(expression, (MatrixExpr, sp.Determinant)):
         return (
             f"the matrix operation {name} in {expression} is not supported; write the loss with products, "
             "sums, traces and elementwise functions"

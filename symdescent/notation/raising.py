@@ -343,8 +343,8 @@ class _Raiser:
 
     def fusible(self, node: Node) -> bool:
         """Whether a selection becomes one piecewise function of one matrix."""
-        condition = node.args[0]
-        return bool(condition.indices) and len(node.indices) <= 2 and _single_argument(self.graph, node) is not None
+        both = node.args[0].indices and node.args[1].indices
+        return bool(both) and len(node.indices) <= 2 and _single_argument(self.graph, node) is not None
 
     def on_diagonal(self, factors: list[Node], equalities: list[tuple[Index, Index]], summed: frozenset[Any],
                     row: Index | None, column: Index | None) -> Any:  # fmt: skip

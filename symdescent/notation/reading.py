@@ -151,11 +151,8 @@ class Reader:
         condition: Any = sp.true,
     ) -> sp.Expr:
         """A sum with the factors that do not depend on its indices in front."""
-        outside: list[Node] = []
-        inside: list[Node] = []
-        for factor in self.factors(body):
-            (inside if factor.indices & set(indices) else outside).append(factor)
-        value = sp.Mul(*(self.expression(factor, environment) for factor in inside))
+        outside, rest = self._taken_out(body, frozenset(indices))
+        value = sp.Mul(*(self.expression(factor, environment) for factor in self.graph.factors(rest)))
         if condition is not sp.true:
             value = sp.Piecewise((value, condition), (0, True))
         front = sp.Mul(*(self.expression(factor, environment) for factor in outside))
@@ -164,6 +161,26 @@ class Reader:
     def factors(self, node: Node) -> list[Node]:
         """The factors of a product, also of products within it."""
         return self.graph.factors(node)
+
+    def _taken_out(self, node: Node, indices: frozenset[Index]) -> tuple[list[Node], Node]:
+        """Split a node into factors that do not depend on the indices, and the rest; also out of sums of terms."""
+        graph = self.graph
+        if not node.indices & indices:
+            return graph.factors(node), graph.one
+        if node.op == "mul":
+            parts = [self._taken_out(factor, indices) for factor in graph.factors(node)]
+            return [factor for front, _ in parts for factor in front], graph.mul(*(rest for _, rest in parts))
+        if node.op == "select" and node.args[2] is graph.zero:
+            front, rest = self._taken_out(node.args[1], indices)
+            return front, graph.select(node.args[0], rest, graph.zero)
+        if node.op == "add" and len(node.args) < 50:
+            parts = [self._taken_out(term, indices) for term in node.args]
+            common = [
+                factor for factor in parts[0][0] if factor.number is None and all(factor in front for front, _ in parts)
+            ]
+            rests = (graph.mul(*_without(front, common), rest) for front, rest in parts)
+            return common, graph.add(*rests)
+        return [], node
 
     def open(self, indices: Iterable[Index], environment: Environment) -> dict[Index, sp.Expr]:
         """Extend an environment by summation symbols for the indices, as they were written where that is free."""
@@ -254,6 +271,13 @@ def _reduced(kind: Any, body: sp.Expr, limits: Sequence[Any]) -> sp.Expr:
     made._args = (body, *(sp.Tuple(*limit) for limit in limits))
     made.is_commutative = True
     return made
+
+
+def _without(factors: Sequence[Node], taken: Sequence[Node]) -> list[Node]:
+    left = list(factors)
+    for factor in taken:
+        left.remove(factor)
+    return left
 
 
 def _hold(keys: Sequence[sp.Expr]) -> dict[Any, sp.Expr]:

@@ -127,7 +127,7 @@ def _logistic(setting: Setting, samples: int, width: int, kind: type) -> Row:
         suffix = "float" if kind is np.float32 else "double"
         c_logistic, theta, gradient = getattr(setting.c, f"logistic_{suffix}"), np.append(weights, offset), np.empty(width + 1)
         contenders.append(
-            Contender("C", lambda: [c_logistic(features, labels, theta, samples, width, gradient), *gradient])
+            Contender("C", lambda: c_logistic(features, labels, theta, samples, width, gradient), answer=lambda value: [value, *gradient])
         )
     if jax := find("jax"):
         contenders.append(_in_jax(jax, in_library(jax.nn.softplus), near, (features, labels)))
@@ -178,9 +178,9 @@ def softmax(setting: Setting) -> list[Row]:
     ]
     if setting.c:
         c_softmax, theta = setting.c.softmax, np.concatenate([weights.ravel(), offsets])
-        gradient, scratch = np.empty_like(theta), np.empty(classes)
+        gradient = np.empty_like(theta)
         contenders.append(
-            Contender("C", lambda: [c_softmax(features, labels, theta, samples, width, classes, gradient, scratch), *gradient])
+            Contender("C", lambda: c_softmax(features, labels, theta, samples, width, gradient), answer=lambda value: [value, *gradient])
         )
     if jax := find("jax"):
 
@@ -235,9 +235,9 @@ def hidden(setting: Setting) -> list[Row]:
     ]
     if setting.c:
         c_hidden, theta = setting.c.hidden, np.concatenate([inward.ravel(), shift, outward, [offset]])
-        gradient, scratch = np.empty_like(theta), np.empty(units)
+        gradient = np.empty_like(theta)
         contenders.append(
-            Contender("C", lambda: [c_hidden(features, targets, theta, samples, width, units, gradient, scratch), *gradient])
+            Contender("C", lambda: c_hidden(features, targets, theta, samples, width, gradient), answer=lambda value: [value, *gradient])
         )
     if jax := find("jax"):
         contenders.append(_in_jax(jax, in_library(jax.numpy.tanh), tuple(params.values()), (features, targets)))

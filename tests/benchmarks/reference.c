@@ -1,7 +1,7 @@
 /* The loops that one writes by hand: what the generated kernels are measured against.
 
    One thread; sums in double whatever the type of the data; `omp simd` lets the compiler reorder the sums it names.
-   Every function fills the gradients that it is given and returns the loss, or descends in place. */
+   A function fills the gradient that it is given and returns the loss, or descends in place and returns the steps. */
 
 #include <math.h>
 #include <stdint.h>
@@ -22,9 +22,8 @@ double rosenbrock(const double *restrict x, int64_t n, double *restrict g) {
 
 /* The same gathered by entry: each residual is computed twice, and every entry is written once. */
 double rosenbrock_gathered(const double *restrict x, int64_t n, double *restrict g) {
-  double loss = 0.0, t = x[1] - x[0] * x[0];
-  loss = (1.0 - x[0]) * (1.0 - x[0]) + 100.0 * t * t;
-  g[0] = -400.0 * x[0] * t - 2.0 * (1.0 - x[0]);
+  double first = 1.0 - x[0], t = x[1] - x[0] * x[0], loss = first * first + 100.0 * t * t;
+  g[0] = -400.0 * x[0] * t - 2.0 * first;
 #pragma omp simd reduction(+ : loss)
   for (int64_t i = 1; i < n - 1; i++) {
     double one = 1.0 - x[i], before = x[i] - x[i - 1] * x[i - 1], after = x[i + 1] - x[i] * x[i];
@@ -37,7 +36,7 @@ double rosenbrock_gathered(const double *restrict x, int64_t n, double *restrict
 
 /* -- gradient descent on Rosenbrock's function of two variables -------------------------------------------------- */
 
-void descend_bare(double *place, double rate, int64_t steps) {
+double descend_bare(double *place, double rate, int64_t steps) {
   double x = place[0], y = place[1];
   for (int64_t step = 0; step < steps; step++) {
     double one = 1.0 - x, t = y - x * x;
@@ -46,11 +45,12 @@ void descend_bare(double *place, double rate, int64_t steps) {
   }
   place[0] = x;
   place[1] = y;
+  return steps;
 }
 
 static inline double larger(double a, double b) { return a >= b || a != a ? a : b; }
 
-int64_t descend_tested(double *place, double rate, int64_t steps, double gtol, double xtol, double ftol, double limit) {
+double descend_tested(double *place, double rate, int64_t steps, double gtol, double xtol, double ftol, double limit) {
   double x = place[0], y = place[1], previous = NAN;
   int64_t step = 0;
   while (step < steps) {
@@ -90,16 +90,17 @@ int64_t descend_tested(double *place, double rate, int64_t steps, double gtol, d
   /* mean of log(1 + exp(-y (X w + b))); g holds the gradient by w, then by b */                                       \
   double logistic_##suffix(const type *restrict X, const type *restrict y, const double *restrict w, int64_t n,        \
                            int64_t d, double *restrict g) {                                                            \
-    double loss = 0.0, by_offset = 0.0;                                                                                \
+    double loss = 0.0, by_offset = 0.0, share = 1.0 / n;                                                               \
     for (int64_t j = 0; j < d; j++)                                                                                    \
       g[j] = 0.0;                                                                                                      \
     for (int64_t i = 0; i < n; i++) {                                                                                  \
       const type *row = X + i * d;                                                                                     \
       double margin = y[i] * (score_##suffix(row, w, d) + w[d]), e = exp(-fabs(margin));                               \
       loss += log1p(e) + (margin < 0.0 ? -margin : 0.0);                                                               \
-      double r = -y[i] / n * (margin < 0.0 ? 1.0 : e) / (1.0 + e);                                                     \
+      double r = -y[i] * share * (margin < 0.0 ? 1.0 : e) / (1.0 + e);                                                 \
       by_offset += r;                                                                                                  \
-      _Pragma("omp simd") for (int64_t j = 0; j < d; j++) g[j] += r * row[j];                                          \
+      for (int64_t j = 0; j < d; j++)                                                                                  \
+        g[j] += r * row[j];                                                                                            \
     }                                                                                                                  \
     g[d] = by_offset;                                                                                                  \
     return loss / n;                                                                                                   \
@@ -108,82 +109,87 @@ int64_t descend_tested(double *place, double rate, int64_t steps, double gtol, d
 MODELS(double, double)
 MODELS(float, float)
 
-/* mean cross-entropy of softmax(X W + B); g holds the gradient by W (d rows), then by B */
-double softmax(const double *restrict X, const int64_t *restrict c, const double *restrict W, int64_t n, int64_t d,
-               int64_t classes, double *restrict g, double *restrict z) {
-  double loss = 0.0;
-  for (int64_t q = 0; q < (d + 1) * classes; q++)
-    g[q] = 0.0;
-  for (int64_t i = 0; i < n; i++) {
-    const double *row = X + i * d;
-    for (int64_t k = 0; k < classes; k++)
-      z[k] = W[d * classes + k];
-    for (int64_t j = 0; j < d; j++)
-      for (int64_t k = 0; k < classes; k++)
-        z[k] += row[j] * W[j * classes + k];
-    double largest = z[0], total = 0.0, of_class = z[c[i]];
-    for (int64_t k = 1; k < classes; k++)
-      largest = z[k] > largest ? z[k] : largest;
-    for (int64_t k = 0; k < classes; k++)
-      total += z[k] = exp(z[k] - largest);
-    loss += log(total) + largest - of_class;
-    for (int64_t k = 0; k < classes; k++) {
-      z[k] = (z[k] / total - (k == c[i])) / n;
-      g[d * classes + k] += z[k];
-    }
-    for (int64_t j = 0; j < d; j++)
-      for (int64_t k = 0; k < classes; k++)
-        g[j * classes + k] += row[j] * z[k];
-  }
-  return loss / n;
-}
-
-/* mean of (u . tanh(X V + a) + b - y)^2; theta and g hold V (d rows), a, u, b */
-double hidden(const double *restrict X, const double *restrict y, const double *restrict theta, int64_t n, int64_t d,
-              int64_t h, double *restrict g, double *restrict z) {
-  const double *V = theta, *a = V + d * h, *u = a + h, *b = u + h;
-  double *by_a = g + d * h, *by_u = by_a + h, *by_b = by_u + h, loss = 0.0;
-  for (int64_t q = 0; q < (d + 2) * h + 1; q++)
-    g[q] = 0.0;
-  for (int64_t i = 0; i < n; i++) {
-    const double *row = X + i * d;
-    for (int64_t k = 0; k < h; k++)
-      z[k] = a[k];
-    for (int64_t j = 0; j < d; j++)
-      for (int64_t k = 0; k < h; k++)
-        z[k] += row[j] * V[j * h + k];
-    double r = *b - y[i];
-    for (int64_t k = 0; k < h; k++)
-      r += u[k] * (z[k] = tanh(z[k]));
-    loss += r * r;
-    r *= 2.0 / n;
-    *by_b += r;
-    for (int64_t k = 0; k < h; k++) {
-      by_u[k] += r * z[k];
-      z[k] = r * u[k] * (1.0 - z[k] * z[k]);
-      by_a[k] += z[k];
-    }
-    for (int64_t j = 0; j < d; j++)
-      for (int64_t k = 0; k < h; k++)
-        g[j * h + k] += row[j] * z[k];
-  }
-  return loss / n;
-}
-
 /* full-batch descent of mean (X w - y)^2 */
-void least_squares(const double *restrict X, const double *restrict y, double *restrict w, int64_t n, int64_t d,
-                   double rate, int64_t steps, double *restrict g) {
+double least_squares(const double *restrict X, const double *restrict y, double *restrict w, int64_t n, int64_t d,
+                     double rate, int64_t steps, double *restrict g) {
   for (int64_t step = 0; step < steps; step++) {
     for (int64_t j = 0; j < d; j++)
       g[j] = 0.0;
     for (int64_t i = 0; i < n; i++) {
       const double *row = X + i * d;
       double r = 2.0 / n * (score_double(row, w, d) - y[i]);
-#pragma omp simd
       for (int64_t j = 0; j < d; j++)
         g[j] += r * row[j];
     }
     for (int64_t j = 0; j < d; j++)
       w[j] -= rate * g[j];
   }
+  return steps;
+}
+
+/* -- models with inner dimensions that the compiler knows -------------------------------------------------------- */
+
+enum { CLASSES = 10, UNITS = 32 };
+
+/* mean cross-entropy of softmax(X W + B); W and g hold W (d rows), then B */
+double softmax(const double *restrict X, const int64_t *restrict c, const double *restrict W, int64_t n, int64_t d,
+               double *restrict g) {
+  double loss = 0.0;
+  for (int64_t q = 0; q < (d + 1) * CLASSES; q++)
+    g[q] = 0.0;
+  for (int64_t i = 0; i < n; i++) {
+    const double *row = X + i * d;
+    double z[CLASSES];
+    for (int k = 0; k < CLASSES; k++)
+      z[k] = W[d * CLASSES + k];
+    for (int64_t j = 0; j < d; j++)
+      for (int k = 0; k < CLASSES; k++)
+        z[k] += row[j] * W[j * CLASSES + k];
+    double largest = z[0], total = 0.0, of_class = z[c[i]];
+    for (int k = 1; k < CLASSES; k++)
+      largest = z[k] > largest ? z[k] : largest;
+    for (int k = 0; k < CLASSES; k++)
+      total += z[k] = exp(z[k] - largest);
+    loss += log(total) + largest - of_class;
+    for (int k = 0; k < CLASSES; k++) {
+      z[k] = (z[k] / total - (k == c[i])) / n;
+      g[d * CLASSES + k] += z[k];
+    }
+    for (int64_t j = 0; j < d; j++)
+      for (int k = 0; k < CLASSES; k++)
+        g[j * CLASSES + k] += row[j] * z[k];
+  }
+  return loss / n;
+}
+
+/* mean of (u . tanh(X V + a) + b - y)^2; theta and g hold V (d rows), a, u, b */
+double hidden(const double *restrict X, const double *restrict y, const double *restrict theta, int64_t n, int64_t d,
+              double *restrict g) {
+  const double *V = theta, *a = V + d * UNITS, *u = a + UNITS, *b = u + UNITS;
+  double *by_a = g + d * UNITS, *by_u = by_a + UNITS, *by_b = by_u + UNITS, loss = 0.0;
+  for (int64_t q = 0; q < (d + 2) * UNITS + 1; q++)
+    g[q] = 0.0;
+  for (int64_t i = 0; i < n; i++) {
+    const double *row = X + i * d;
+    double t[UNITS], r = *b - y[i];
+    for (int k = 0; k < UNITS; k++)
+      t[k] = a[k];
+    for (int64_t j = 0; j < d; j++)
+      for (int k = 0; k < UNITS; k++)
+        t[k] += row[j] * V[j * UNITS + k];
+    for (int k = 0; k < UNITS; k++)
+      r += u[k] * (t[k] = tanh(t[k]));
+    loss += r * r;
+    r *= 2.0 / n;
+    *by_b += r;
+    for (int k = 0; k < UNITS; k++) {
+      by_u[k] += r * t[k];
+      t[k] = r * u[k] * (1.0 - t[k] * t[k]);
+      by_a[k] += t[k];
+    }
+    for (int64_t j = 0; j < d; j++)
+      for (int k = 0; k < UNITS; k++)
+        g[j * UNITS + k] += row[j] * t[k];
+  }
+  return loss / n;
 }
