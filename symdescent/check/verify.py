@@ -84,7 +84,7 @@ def component_values(
     values = {**values, **free_positions(keys, shape, statement.first_index)}
     result = evaluate(expression, values, first_index=statement.first_index)
     if not keys and np.ndim(result) == 2 and len(shape) == 1:
-        result = np.reshape(result, shape) if np.shape(result)[1] == 1 else result
+        result = result[:, 0] if np.shape(result)[1] == 1 else result
     return np.broadcast_to(result, shape) if keys and np.shape(result) != shape else result
 
 

@@ -8,9 +8,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-import symdescent
 from measure import Contender, Row, compare, tabulate
 from setting import Setting
+
+import symdescent
 
 FIRST_EVALUATION = """
 import time
@@ -52,12 +53,12 @@ def imports(setting: Setting) -> list[Row]:
     def contender(name: str, code: str, limit: bool = False) -> Contender:
         return Contender(name, lambda: _python(code), answer=None, limit=limit)
 
-    ends = [contender("import sympy", "import sympy"), contender("Python alone", "pass", limit=True)]
-    options = {"rounds": setting.rounds, "warm": False, "allowed": "1.5 × import sympy"}
-    return [
-        compare("import symdescent", [contender("symdescent", "import symdescent"), *ends], **options),
-        compare("from symdescent import Loss", [contender("symdescent", "from symdescent import Loss"), *ends], **options),
-    ]
+    def row(code: str) -> Row:
+        contenders = [contender("symdescent", code), contender("import sympy", "import sympy")]
+        contenders.append(contender("Python alone", "pass", limit=True))
+        return compare(code, contenders, rounds=setting.rounds, warm=False, allowed="1.5 × import sympy")
+
+    return [row("import symdescent"), row("from symdescent import Loss")]
 
 
 def _python(code: str, **environment: str) -> str:

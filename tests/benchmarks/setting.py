@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 import sympy as sp
+from peers import Library
 
 import symdescent as sd
-from peers import Library
 
 Size = TypeVar("Size")
 
@@ -23,7 +23,7 @@ SCORE = sp.Sum(X[i, j] * w[j], (j, 0, d - 1))
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How a benchmark is run: small (`quick`) or not, with the loops in C, in a directory that is deleted afterwards."""
+    """How a benchmark is run: small (`quick`) or not, with the loops in C or not, in a directory that is deleted."""
 
     quick: bool
     c: Library | None

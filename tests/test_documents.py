@@ -1,0 +1,51 @@
+"""README and guide: what they show is run, and what they print is what comes out."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def blocks(text, language):
+    return re.findall(rf"```{language}\n(.*?)```", text, re.S)
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/guide.md"])
+def test_the_examples_run_as_they_stand(name):
+    # an example that names what no longer exists
+    text = (ROOT / name).read_text(encoding="utf-8")
+    namespace = {}
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        for block in blocks(text, "python"):
+            exec(compile(block, name, "exec"), namespace)
+    for shown in blocks(text, "text"):
+        assert shown in printed.getvalue()
+
+
+def test_the_values_in_comments_are_what_the_expressions_give():
+    # a comment in README or guide that lies
+    checked = 0
+    for name in ("README.md", "docs/guide.md"):
+        namespace = {}
+        for block in blocks((ROOT / name).read_text(encoding="utf-8"), "python"):
+            with contextlib.redirect_stdout(io.StringIO()):
+                exec(block, namespace)
+            for line in block.splitlines():
+                found = re.fullmatch(r"(loss\.gradient|line\.gradient\[.*?\]|line\.sample_gradient\[.*?\])\s+# (.*)", line)
+                if found:
+                    assert str(eval(found[1], namespace)) == found[2].split(": one sample")[0]
+                    checked += 1
+    assert checked == 3
+
+
+def test_the_quickstart_reaches_the_least_squares_line():
+    namespace = {"__file__": str(ROOT / "examples" / "quickstart.py"), "__name__": "quickstart"}
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile((ROOT / "examples" / "quickstart.py").read_text(encoding="utf-8"), "quickstart.py", "exec"), namespace)
+    assert printed.getvalue().count("distance = -17.5791 + 3.9324 speed") == 2
