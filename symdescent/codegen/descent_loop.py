@@ -165,10 +165,11 @@ class _DescentWriter:
                     ),
                     *body.lines,
                     f"loss = {body.value}",
+                    "due -= 1",
                     *self._norm(),
                     *self._record(),
                     *_stop("not abs(loss) <= limit", f"{DIVERGED} if abs(loss) < math.inf else {NOT_FINITE}"),
-                    *_stop("not norm < math.inf", NOT_FINITE),
+                    *_stop(f"not {self._finite()} < math.inf", NOT_FINITE),
                     *_stop("norm <= gtol", GRADIENT),
                     *_stop("abs(previous - loss) <= ftol", LOSS),
                     "previous = loss",
@@ -217,20 +218,26 @@ class _DescentWriter:
     # -- measuring ------------------------------------------------------------------------------------------------
 
     def _norm(self) -> list[str]:
-        """norm = the largest component of the gradient, as far as it is asked for."""
+        """norm = the largest component of the gradient; that of scalars alone only where it is asked for."""
         gradients = self.signature.gradients
-        sizes = [f"abs({gradients[p]})" for p in self.numbers]
-        lines = ["norm = " + _largest(sizes)]
+        lines = ["norm = " + _largest([f"abs({gradients[p]})" for p in self.numbers])]
+        if not self.arrays:
+            return ["if gtol >= 0.0 or due == 0:", *_indent(lines)]
         for parameter in self.arrays:
             flat = f"{gradients[parameter]}.reshape(-1)"
             lines += [f"for g in {flat}:", "    norm = maximum(norm, abs(g))"]
         return lines
 
+    def _finite(self) -> str:
+        """A number that is finite where the gradient is."""
+        if self.arrays:
+            return "norm"
+        return f"abs({' + '.join(self.signature.gradients[p] for p in self.numbers)})"
+
     def _record(self) -> list[str]:
         """Every `stride` steps, a row of the history and of the trajectory."""
         rate = self.hyper[self.rule.learning_rate.symbol] if self.rule.learning_rate else "math.nan"
         lines = [
-            "due -= 1",
             "if due == 0:",
             f"    due = counters[{STRIDE}]",
             f"    history[row, 0] = counters[{STEPS}] + step",
@@ -269,7 +276,7 @@ class _DescentWriter:
             lines.append(f"{before} = {name}")
             lines += self._coordinate({**scalar_names, **own}, name, self.signature.gradients[parameter])
             changes.append(f"abs({name} - {before})")
-        lines.append("change = " + _largest(changes))
+        lines += ["if xtol >= 0.0:", "    change = " + _largest(changes)]
         for parameter in self.arrays:
             lines += self._array_update(parameter, scalar_names)
         return lines
