@@ -306,6 +306,11 @@ CASES = [
          sp.Sum(sp.Piecewise((3, y[i, 0] > (X * a)[i, 0]), (2, True)) * (X * w)[i, 0], (i, 0, n - 1)), w,
          "X.T*(3*Lambda(t, Heaviside(t, 0)).(-X*a + y) + 2*Lambda(t, Heaviside(t, 1)).(X*a - y))",
          lambda p: (np.where(p.y > p.X @ p.a, 3, 2) * (p.X @ p.w)).sum()),
+    Case("logarithm of two pieces",
+         sp.log(sp.Sum(sp.Piecewise(((X * w)[i, 0] ** 2, y[i, 0] > (X * a)[i, 0]), (2, True)), (i, 0, n - 1))), w,
+         "(2/Trace(1*(2*Lambda(t, Heaviside(t, 1)).(X*a - y) + HadamardProduct(Lambda(t, Heaviside(t, 0)).(-X*a + y), "
+         "HadamardPower(X*w, 2)))))*X.T*(HadamardProduct(X*w, Lambda(t, Heaviside(t, 0)).(-X*a + y)))",
+         lambda p: np.log(np.where(p.y > p.X @ p.a, (p.X @ p.w) ** 2, 2).sum())),
     # quadratic and bilinear forms
     Case("quadratic form", w.T * A * w, w, A * w + A.T * w, lambda p: (p.w.T @ p.A @ p.w).sum()),
     Case("quadratic form of a row", v * A * v.T, v, v * (A + A.T), lambda p: (p.v @ p.A @ p.v.T).sum()),
