@@ -5,7 +5,7 @@ Every shape is checked against every use before a kernel runs: an index that wou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,11 +19,16 @@ from symdescent.statement import ARRAYS, Statement, name_of
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """Checked values: scalars and arrays by symbol, extents as integers."""
+    """Checked values: scalars and arrays by symbol, extents as integers, and in what shapes parameters were given."""
 
     parameters: dict[Any, Any]
     data: dict[Any, Any]
     extents: dict[sp.Symbol, int]
+    shapes: dict[Any, tuple[int, ...]] = field(default_factory=dict)
+
+    def as_given(self, values: Mapping[Any, Any]) -> dict[Any, Any]:
+        """Numbers for the parameters in the shapes that these came in: a column (d, 1) stays one."""
+        return {p: np.reshape(v, self.shapes[p]) if np.ndim(v) and p in self.shapes else v for p, v in values.items()}
 
 
 @dataclass(slots=True)
@@ -42,25 +47,27 @@ class Binder:
     def bind(self, params: Any, data: Any = None) -> Bound:
         """Return checked values for all parameters, data and extents, or raise `DataError`."""
         statement = self.statement
-        parameters = self.parameters(as_mapping(params, statement.parameters, "parameters"))
+        given = as_mapping(params, statement.parameters, "parameters")
+        parameters = self.parameters(given)
+        shapes = {thing: np.shape(look_up(thing, given)) for thing, value in parameters.items() if np.ndim(value)}
         data = {} if data is None else as_mapping(data, (), "data")
         wanted = (*statement.samples, *(thing for thing in statement.constants if thing not in statement.extents))
-        values = {thing: self._value(thing, data, "data") for thing in wanted}
-        extents = self._extents({**parameters, **values}, data)
-        self._check_ranges({**parameters, **values}, extents)
-        return Bound(parameters, values, extents)
+        values = {thing: self.value(thing, data, "data") for thing in wanted}
+        extents = self.extents({**parameters, **values}, data)
+        self.check_ranges({**parameters, **values}, extents)
+        return Bound(parameters, values, extents, shapes)
 
     def parameters(self, given: Mapping[Any, Any]) -> dict[Any, Any]:
         """A value for each parameter: a float, or a contiguous array of doubles."""
-        return {thing: self._value(thing, given, "parameter") for thing in self.statement.parameters}
+        return {thing: self.value(thing, given, "parameter") for thing in self.statement.parameters}
 
     def parameter_shapes(self, data: Any) -> dict[Any, tuple[int, ...]]:
         """The shapes of the parameters as the data determine them, or `DataError` where they do not."""
         statement = self.statement
         data = {} if data is None else as_mapping(data, (), "data")
         wanted = (*statement.samples, *(thing for thing in statement.constants if thing not in statement.extents))
-        values = {thing: self._value(thing, data, "data") for thing in wanted}
-        known = self._extents(values, data, partial=True)
+        values = {thing: self.value(thing, data, "data") for thing in wanted}
+        known = self.extents(values, data, partial=True)
         shapes: dict[Any, tuple[int, ...]] = {}
         for parameter in statement.parameters:
             declared = statement.shape(parameter) or (sp.nan,) * self.rank(parameter)
@@ -75,7 +82,8 @@ class Binder:
 
     # -- single values --------------------------------------------------------------------------------------------
 
-    def _value(self, thing: Any, given: Mapping[Any, Any], role: str) -> Any:
+    def value(self, thing: Any, given: Mapping[Any, Any], role: str) -> Any:
+        """The checked value of one symbol: a float, or an array of the rank that the loss uses."""
         found = look_up(thing, given)
         if found is None:
             missing = "data=" if role == "data" else "the parameter values"
@@ -115,7 +123,7 @@ class Binder:
 
     # -- extents --------------------------------------------------------------------------------------------------
 
-    def _extents(
+    def extents(
         self, values: Mapping[Any, Any], data: Mapping[Any, Any], partial: bool = False
     ) -> dict[sp.Symbol, int]:
         """Solve the extents from the shapes of the arrays."""
@@ -174,6 +182,7 @@ class Binder:
     ) -> Iterable[tuple[sp.Expr, int, str]]:
         """Arrays of undeclared shape: the largest index that a sum reaches is taken for the last entry."""
         reader = self.statement.reader()
+        farthest: dict[tuple[Any, int], sp.Expr] = {}
         for load in self.loads:
             if self.statement.shape(load.payload) is not None or load.payload not in values:
                 continue
@@ -185,14 +194,14 @@ class Binder:
                 written = sp.expand(reader.expression(place, {index: dummy}))
                 if written.coeff(dummy, 1) != 1 or dummy in (written - dummy).free_symbols:
                     continue
-                length = np.shape(values[load.payload])[axis]
-                reached = written.xreplace({dummy: reader.expression(index.extent) - 1}) + 1
-                if reached.free_symbols - set(known):
-                    yield (
-                        sp.expand(reached),
-                        length,
-                        f"{name_of(load.payload)} has {_axis(length, axis, len(load.args))}",
-                    )
+                reached = sp.expand(written.xreplace({dummy: reader.expression(index.extent) - 1}) + 1)
+                known_reach = farthest.setdefault((load.payload, axis), reached)
+                if (reached - known_reach).is_positive:
+                    farthest[load.payload, axis] = reached
+        for (array, axis), reached in farthest.items():
+            if reached.free_symbols - set(known):
+                shape = np.shape(values[array])
+                yield reached, shape[axis], f"{name_of(array)} has {_axis(shape[axis], axis, len(shape))}"
 
     def _check_equations(
         self,
@@ -212,12 +221,12 @@ class Binder:
 
     # -- ranges ---------------------------------------------------------------------------------------------------
 
-    def _check_ranges(self, values: Mapping[Any, Any], extents: Mapping[sp.Symbol, int]) -> None:
+    def check_ranges(self, values: Mapping[Any, Any], extents: Mapping[sp.Symbol, int]) -> None:
         """Refuse every load whose index can leave its array."""
         for load in self.loads:
             shape = np.shape(values[load.payload])
             for axis, place in enumerate(load.args):
-                reached = self._reach(place, values, extents)
+                reached = self.reach(place, values, extents)
                 if reached is None:
                     continue
                 low, high = reached
@@ -232,9 +241,7 @@ class Binder:
                         f"runs from {first} to {shape[axis] - 1 + first}{hint}"
                     )
 
-    def _reach(
-        self, place: Node, values: Mapping[Any, Any], extents: Mapping[sp.Symbol, int]
-    ) -> tuple[int, int] | None:
+    def reach(self, place: Node, values: Mapping[Any, Any], extents: Mapping[sp.Symbol, int]) -> tuple[int, int] | None:
         """The least and the largest value of an array position; None where no loop runs."""
         if any(index.extent.indices for index in place.indices):
             return _enumerate(place, values, extents)
@@ -278,6 +285,8 @@ def _interval(node: Node, values: Mapping[Any, Any], extents: Mapping[sp.Symbol,
     if node.payload in ("max", "min"):
         choose = max if node.payload == "max" else min
         return choose(low for low, _ in parts), choose(high for _, high in parts)
+    if node.payload == "relu":
+        return max(0, parts[0][0]), max(0, parts[0][1])
     if node.payload == "Mod":
         return 0, parts[1][1] - 1
     return parts[0]
@@ -323,7 +332,13 @@ def _evaluate(
         return result
     if node.op == "power":
         return args[0] ** args[1]
-    return {"max": np.maximum, "min": np.minimum, "Mod": np.mod}.get(node.payload, lambda x: x)(*args)
+    whole: dict[Any, Callable[..., Any]] = {
+        "max": np.maximum,
+        "min": np.minimum,
+        "Mod": np.mod,
+        "relu": lambda x: np.maximum(x, 0),
+    }
+    return whole[node.payload](*args) if node.payload in whole else args[0]
 
 
 # -- conversions ------------------------------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ class CompiledLoss:
         bound = self._binder.bind(params, data)
         value, gradient = self.evaluate(bound)
         self._diagnose(bound, [value, *gradient.values()])
-        return value, gradient
+        return value, bound.as_given(gradient)
 
     def evaluate(self, bound: Bound) -> tuple[float, dict[Any, Any]]:
         """The loss and its gradient at values that were checked before; not finite where they are not."""
@@ -78,7 +78,7 @@ class CompiledLoss:
                     f"the direction along {name_of(parameter)} has shape {np.shape(value)}, the parameter "
                     f"{np.shape(bound.parameters[parameter])}: they must agree"
                 )
-        return self._kernels.hessian_vector_product(bound, along)
+        return bound.as_given(self._kernels.hessian_vector_product(bound, along))
 
     def as_scipy(self, data: Any = None, start: Any = None) -> FlatLoss:
         """Return ``x ↦ (f, g)`` on one flat vector, as ``scipy.optimize.minimize(..., jac=True)`` takes it.

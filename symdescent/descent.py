@@ -270,7 +270,7 @@ class _Run:
         evaluations = done + (status != STEPS_DONE and status != loop.PARAMETERS and not interrupted) + 1
         return Descent(
             x=np.concatenate([np.ravel(value) for value in params.values()]),
-            params={name_of(p): value for p, value in params.items()},
+            params={name_of(p): value for p, value in self.bound.as_given(params).items()},
             fun=fun,
             jac=jac,
             nit=done,

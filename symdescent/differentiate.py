@@ -135,10 +135,10 @@ def _mul(graph: Graph, node: Node, adjoint: Node, place: int, kinks: str) -> Nod
     while high - low > 1:
         middle = (low + high) // 2
         if place < middle:
-            parts.append(graph.mul(*node.args[middle:high]))
+            parts.append(graph.stretch(node, middle, high))
             high = middle
         else:
-            parts.append(graph.mul(*node.args[low:middle]))
+            parts.append(graph.stretch(node, low, middle))
             low = middle
     return graph.mul(*parts)
 
@@ -253,7 +253,9 @@ def _log_softmax(
     """
     z, total = node.args
     if total.op == "call":  # of finitely many scalars, z among them
-        for argument in set(total.args) & active:
+        for argument in dict.fromkeys(total.args):
+            if argument not in active:
+                continue
             share = graph.call("expm1", node) if argument is z else graph.call("softmax", argument, total)
             yield argument, graph.neg(graph.mul(adjoint, share)), node.indices
         return

@@ -59,6 +59,7 @@ class Graph:
 
     def __init__(self) -> None:
         self._interned: dict[tuple[Any, ...], Node] = {}
+        self._stretches: dict[tuple[Node, int, int], Node] = {}
         self._fresh = 0
         self.zero, self.one = self.const(0), self.const(1)
         self.true, self.false = self._intern("const", (), True), self._intern("const", (), False)
@@ -125,8 +126,10 @@ class Graph:
                 coefficient, rest = self.coefficient(term)
                 terms[rest] = terms.get(rest, 0) + coefficient
         parts = [self._scaled(coefficient, rest) for rest, coefficient in terms.items() if coefficient != 0]
-        for condition, values in masked.items():
-            parts.append(self.select(condition, values[0] if len(values) == 1 else self.add(*values), self.zero))
+        while masked:
+            condition, values = masked.popitem()
+            contrary = masked.pop(self.negation(condition), [])
+            parts.append(self.select(condition, self.add(*values), self.add(*contrary)))
         if constant != 0 or isinstance(constant, float):
             parts.append(self.const(constant))
         if len(parts) < 2:
@@ -168,6 +171,13 @@ class Graph:
             coefficient, self._intern("mul", tuple(parts)) if len(parts) > 1 else (parts or [self.one])[0]
         )
         return self.select(self.all(*masks), result, self.zero) if masks else result
+
+    def stretch(self, node: Node, low: int, high: int) -> Node:
+        """The product of some consecutive factors of a product, made once."""
+        key = (node, low, high)
+        if key not in self._stretches:
+            self._stretches[key] = self.mul(*node.args[low:high])
+        return self._stretches[key]
 
     def coefficient(self, node: Node) -> tuple[Number, Node]:
         """Split a node into its numeric factor and the rest."""
@@ -294,6 +304,8 @@ class Graph:
 
     def reduce(self, op: str, body: Node, index: Index) -> Node:
         """A sum, product, logsumexp or maximum over an index, whose dummy is renamed canonically."""
+        if index.extent is self.one:
+            return self.replace(body, {index: self.zero})
         if index not in body.indices:
             return self._constant_reduction(op, body, index)
         if op == "sum":

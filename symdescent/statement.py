@@ -43,6 +43,17 @@ class Statement:
     root: Node
     lowering: Lowering
 
+    def fresh(self) -> Statement:
+        """The same statement, lowered into a new graph."""
+        return state(
+            self.expression,
+            self.parameters,
+            samples=self.samples,
+            reduction=self.reduction,
+            first_index=self.first_index,
+            kinks=self.kinks,
+        )
+
     def scatters(self, exact_products: bool = False) -> list[Scatter]:
         """The gradient of all parameters, by one reverse sweep."""
         return reverse(self.graph, self.root, self.parameters, self.kinks, exact_products)

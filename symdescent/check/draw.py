@@ -84,8 +84,8 @@ def _draw(binder: Binder, at: Any, data: Any, spread: tuple[float, float], rando
         *(c for c in statement.constants if c not in statement.extents),
     ]
     found = {thing: look_up(thing, given_at if thing in statement.parameters else given_data) for thing in arrays}
-    known = {thing: binder._value(thing, {thing: value}, "data") for thing, value in found.items() if value is not None}
-    extents = binder._extents(known, given_data, partial=True)
+    known = {thing: binder.value(thing, {thing: value}, "data") for thing, value in found.items() if value is not None}
+    extents = binder.extents(known, given_data, partial=True)
     lengths = itertools.cycle(_LENGTHS[attempt % 2 :] + _LENGTHS)
     symbols = sorted(statement.extents | ({statement.sample_count} if statement.sample_count else set()), key=name_of)
     for symbol, length in zip(symbols, lengths, strict=False):
@@ -117,9 +117,7 @@ def _shape(binder: Binder, thing: Any, values: Mapping[Any, Any], extents: Mappi
         if load.payload == thing:
             for axis, place in enumerate(load.args):
                 span = (
-                    (0, 3)
-                    if any(part.op == "load" for part in _below(place))
-                    else binder._reach(place, values, extents)
+                    (0, 3) if any(part.op == "load" for part in _below(place)) else binder.reach(place, values, extents)
                 )
                 reached[axis] = max(reached[axis], (span[1] if span else 0) + 1)
     return tuple(reached)

@@ -25,26 +25,33 @@ TOLERANCE = 1e-7
 def verify_gradient(statement: Statement, gradient: Any, seed: int = 20) -> None:
     """Raise `VerificationError` if a gradient contradicts the statement at random points."""
     random = np.random.default_rng(seed)
-    points = 2 if statement.graph.size < 2000 else 1
+    wanted = 2 if statement.graph.size < 2000 else 1
+    seen: list[tuple[float, float, float]] = []
     for bound in instances(statement, seed):
         direction = {p: random.normal(size=np.shape(v)) for p, v in bound.parameters.items()}
         moved = {p: Dual(v, np.asarray(direction[p])[..., None]) for p, v in bound.parameters.items()}
-        slope = value_at(statement, bound, moved)
-        expected = float(slope.tangent[0]) if isinstance(slope, Dual) else 0.0
+        value = value_at(statement, bound, moved)
+        expected = float(value.tangent[0]) if isinstance(value, Dual) else 0.0
         products = _products(statement, gradient, bound, direction)
-        if not np.isfinite(expected) or not np.isfinite(products).all():
+        slope = float(products.sum())
+        if not np.isfinite(expected) or not np.isfinite(slope):
             continue
-        scale = max(float(np.abs(products).sum()), abs(expected))
-        noise = 1e-12 * abs(float(np.asarray(primal(slope))))
-        if abs(products.sum() - expected) > TOLERANCE * scale + noise:
+        scale = max(float(np.abs(products).sum()), abs(expected), 1e-5 * abs(float(np.asarray(primal(value)))))
+        seen.append((slope, expected, scale))
+        if len(seen) == wanted:
+            if all(abs(slope - expected) <= TOLERANCE * scale for slope, expected, scale in seen):
+                return
+            wanted += 4  # perhaps the witness lost its digits where the loss is tiny: look at more points
+            if wanted > 6:
+                break
+    largest = max((scale for _, _, scale in seen), default=0.0)
+    for slope, expected, scale in seen:
+        if abs(slope - expected) > TOLERANCE * (scale + 1e-2 * largest):
             raise VerificationError(
                 f"the gradient derived for {str(statement.expression)[:300]} contradicts the statement "
-                f"(slope {products.sum():.12g} instead of {expected:.12g} along a random direction): "
+                f"(slope {slope:.12g} instead of {expected:.12g} along a random direction): "
                 "this is a defect, please report it"
             )
-        points -= 1
-        if not points:
-            return
 
 
 def _products(statement: Statement, gradient: Any, bound: Bound, direction: Mapping[Any, Any]) -> Any:

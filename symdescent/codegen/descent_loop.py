@@ -68,8 +68,9 @@ def descent_source(statement: Statement, rule: UpdateRule) -> DescentSource:
 
 class _DescentWriter:
     def __init__(self, statement: Statement, rule: UpdateRule) -> None:
-        self.statement, self.rule = statement, rule
+        self.rule = rule
         self.writer = KernelWriter(statement)
+        self.statement = statement = self.writer.statement
         self.names = Names()
         self.names.reserve(
             [

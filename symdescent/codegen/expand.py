@@ -86,11 +86,12 @@ def _loose_factors(graph: Graph, node: Node, uses: Counter[Node]) -> list[Node]:
     number: Any = Fraction(1)
     found: list[Node] = []
     pending = list(node.args)
+    scaled = node.args[0].number is not None
     while pending:
         factor = pending.pop()
         if factor.number is not None:
             number = number * factor.number
-        elif factor.op == "mul" and (uses[factor] == 1 or node.args[0].number is not None and factor is node.args[-1]):
+        elif factor.op == "mul" and (uses[factor] == 1 or (scaled and factor is node.args[-1])):
             pending.extend(factor.args)
         else:
             found.append(factor)

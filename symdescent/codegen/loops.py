@@ -35,6 +35,7 @@ class LoopPrinter:
         self.graph, self.plan, self.names, self.gradient, self.comment = graph, plan, names, gradient, comment
         self.allocations: list[str] = []
         self._variables: dict[Node, str] = {}
+        self._longest: dict[Index, str] = {}
         self._loop_names = {index: self._loop_name(shown.get(index)) for index in plan.order}
         self._open: list[Loop] = []
         self._paths: dict[Node, tuple[Loop, ...]] = {}
@@ -106,13 +107,20 @@ class LoopPrinter:
         return name
 
     def _upper_bound(self, index: Index) -> str:
-        """The largest extent of an index (its range may depend on an outer one)."""
-        extent = index.extent
-        for outer in sorted(extent.indices, key=self.plan.order.index, reverse=True):
-            last = self.graph.add(outer.extent, self.graph.const(-1))
-            ends = [self.graph.replace(extent, {outer: end}) for end in (self.graph.zero, last)]
-            extent = ends[0] if ends[0] is ends[1] else self.graph.call("max", *ends)
-        return self.printer.integer(extent)
+        """The largest extent of an index; where its range depends on outer indices, code that finds it."""
+        if not index.extent.indices:
+            return self.printer.integer(index.extent)
+        if index not in self._longest:
+            name = self._longest[index] = self.names.numbered("longest")
+            self.allocations.append(f"{name} = 0")
+            pad = ""
+            for outer in sorted(index.extent.indices, key=lambda outer: len(outer.support)):
+                self.allocations.append(
+                    f"{pad}for {self._loop_names[outer]} in range({self.printer.integer(outer.extent)}):"
+                )
+                pad += "    "
+            self.allocations.append(f"{pad}{name} = max({name}, {self.printer.integer(index.extent)})")
+        return self._longest[index]
 
     # -- statements -----------------------------------------------------------------------------------------------
 

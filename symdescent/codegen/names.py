@@ -40,6 +40,7 @@ class Names:
     def __init__(self) -> None:
         self._used: set[str] = set()
         self._of: dict[Any, str] = {}
+        self._last: dict[str, int] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._used
@@ -63,9 +64,10 @@ class Names:
 
     def numbered(self, stem: str) -> str:
         """The next of ``t1, t2, …`` that is not used yet."""
-        number = 1
+        number = self._last.get(stem, 0) + 1
         while f"{stem}{number}" in self._used:
             number += 1
+        self._last[stem] = number
         self._used.add(f"{stem}{number}")
         return f"{stem}{number}"
 

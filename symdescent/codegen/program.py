@@ -14,7 +14,7 @@ from symdescent.codegen.names import Names, is_plain
 from symdescent.codegen.schedule import schedule
 from symdescent.differentiate import Scatter, forward
 from symdescent.elementary import scalar
-from symdescent.graph import Graph, Index, Node
+from symdescent.graph import Graph, Index, Node, reachable
 from symdescent.notation.reading import Reader
 from symdescent.statement import ARRAYS, Statement, name_of
 
@@ -63,7 +63,8 @@ class KernelWriter:
     """Writes the kernels of one statement."""
 
     def __init__(self, statement: Statement) -> None:
-        self.statement = statement
+        # lowered anew: the order of arguments, and so the text, must not depend on what was derived before
+        self.statement = statement = statement.fresh()
         self.extents = tuple(
             sorted(statement.extents | ({statement.sample_count} if statement.sample_count else set()), key=name_of)
         )
@@ -71,6 +72,11 @@ class KernelWriter:
             sorted({*statement.samples, *(c for c in statement.constants if c not in statement.extents)}, key=name_of)
         )
         self.helpers: set[str] = set()
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the statement is too long to be written into comments."""
+        return sum(1 for _ in reachable([self.statement.root])) > 200
 
     def signature(self, names: Names, directions: Sequence[Direction] = (), outputs: bool = True) -> Signature:
         """Give the arguments their identifiers."""
@@ -108,7 +114,8 @@ class KernelWriter:
             frozenset(self.data),
             frozenset(statement.lowering.index_arrays),
         )
-        printer.comment = _Commentator(statement, printer)
+        if not self.is_long:
+            printer.comment = _Commentator(statement, printer)
         return printer
 
     def function(
@@ -164,13 +171,13 @@ class KernelWriter:
 
     def module(self, title: str, functions: Sequence[str]) -> str:
         """A whole module: title with the statement, options, helpers, functions."""
-        parts = [f'"""{title}{self._stated()}"""', HEADER.rstrip(), *helper_sources(self.helpers), *functions]
+        parts = [f'"""{title}{self.stated()}"""', HEADER.rstrip(), *helper_sources(self.helpers), *functions]
         return "\n\n".join(part.strip("\n") + "\n" for part in parts)
 
-    def _stated(self) -> str:
+    def stated(self) -> str:
         """The statement in a docstring, if all names may stand there."""
         things = (*self.statement.parameters, *self.statement.samples, *self.statement.constants)
-        if not all(is_plain(name_of(thing)) for thing in things) or self.statement.graph.size > 2000:
+        if not all(is_plain(name_of(thing)) for thing in things) or self.is_long:
             return "\n"
         written = str(self.statement.expression)
         if len(written) > 400 or not written.isascii() or '"' in written or "\\" in written:

@@ -92,8 +92,14 @@ class ScalarPrinter:
         value = node.payload
         if isinstance(value, (int, Fraction, float)):
             number = float(value)
-            if number != number:
-                return "math.nan", ATOM
+            if not math.isfinite(number):
+                return (
+                    ("math.nan", ATOM)
+                    if math.isnan(number)
+                    else ("math.inf", ATOM)
+                    if number > 0
+                    else ("-math.inf", SIGN)
+                )
             return repr(number), ATOM if number >= 0 else SIGN
         known = {sp.pi: "math.pi", sp.E: "math.e"}.get(value)
         return known or repr(float(value)), ATOM
@@ -242,6 +248,8 @@ class ScalarPrinter:
         if node.op == "power":
             return f"{self.integer(node.args[0], ATOM)}**{self.integer(node.args[1], ATOM)}", POWER
         args = [self.integer(argument) for argument in node.args]
+        if node.payload == "relu":
+            return f"max(0, {args[0]})", ATOM
         if node.payload == "Mod":
             return f"({args[0]}) % ({args[1]})", PRODUCT
         return {"max": "max", "min": "min"}.get(node.payload, "int") + f"({', '.join(args)})", ATOM

@@ -66,7 +66,7 @@ def schedule(graph: Graph, values: Sequence[Node], scatters: Sequence[Scatter] =
     """Schedule the computation of closed values and of gradient contributions in as few loops as possible."""
     roots = expand(graph, [*values, *(scatter.contribution for scatter in scatters)])
     places = [place for scatter in scatters for place in scatter.places]
-    order = _order([*roots, *places], [index for scatter in scatters for index in scatter.indices])
+    order = loop_order([*roots, *places], [index for scatter in scatters for index in scatter.indices])
     rank = {index: place for place, index in enumerate(order)}
     roots = group_by_loop(graph, roots, lambda node: max((rank[index] + 1 for index in node.indices), default=0))
     values = tuple(roots[: len(values)])
@@ -116,7 +116,7 @@ def _is_cheap(node: Node, inline: set[Node], kept: dict[Node, Kept]) -> bool:
     return operations <= 3
 
 
-def _order(roots: Sequence[Node], also: Iterable[Index] = ()) -> Nest:
+def loop_order(roots: Sequence[Node], also: Iterable[Index] = ()) -> Nest:
     """Sort the indices, outer loops first: by dependence, by the layout of arrays in memory, by how sums are nested."""
     wants: dict[tuple[Index, Index], float] = {}
     indices: dict[Index, None] = dict.fromkeys(also)

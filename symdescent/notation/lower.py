@@ -303,7 +303,7 @@ def _refuse_boolean(low: Lowering, expression: Any, scope: Scope) -> Rule:
 # -- integer-valued expressions and conditions ------------------------------------------------------------------------
 
 
-_WHOLE = ("floor", "ceiling", "Mod", "max", "min")
+_WHOLE = ("floor", "ceiling", "Mod", "max", "min", "relu")
 
 
 def _place(low: Lowering, expression: Any, scope: Scope) -> Rule:
@@ -408,7 +408,10 @@ def _element(low: Lowering, expression: Any, scope: Scope) -> Rule:
 
 
 def _trace(low: Lowering, expression: Any, scope: Scope) -> Rule:
+    from symdescent.notation.matrices import check_lengths
+
     matrix = expression.args[0]
+    check_lengths(expression, *matrix.shape)
     extent = yield "place", sp.sympify(matrix.shape[0]), scope
     index = low.graph.fresh_index(extent)
     node = low.graph.index(index)

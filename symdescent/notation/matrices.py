@@ -6,18 +6,19 @@ Column vectors are loaded with one index.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import sympy as sp
 from sympy.matrices.expressions.applyfunc import ElementwiseApplyFunction
-from sympy.matrices.expressions.diagonal import DiagMatrix
+from sympy.matrices.expressions.diagonal import DiagMatrix, DiagonalOf
 from sympy.matrices.expressions.hadamard import HadamardPower
 from sympy.matrices.expressions.slice import MatrixSlice
 from sympy.matrices.expressions.special import OneMatrix, ZeroMatrix
 
 from symdescent.elementary.functions import RowLogSumExp, RowSoftmax
-from symdescent.errors import UnsupportedError
+from symdescent.errors import StatementError, UnsupportedError
 from symdescent.graph import Node
 from symdescent.notation import stable
 from symdescent.notation.lower import Lowering, Rule, Scope, _unsupported
@@ -34,12 +35,23 @@ def entry(low: Lowering, matrix: Any, row: Node, column: Node, scope: Scope) -> 
     return (yield "scalar", matrix, scope)
 
 
+def check_lengths(expression: Any, *lengths: Any) -> None:
+    """Refuse lengths that differ: SymPy accepts the product of an (n, 1) and a (d, 1) matrix if n and d are symbols."""
+    for length in lengths[1:]:
+        if sp.expand(sp.sympify(lengths[0]) - length) != 0:
+            raise StatementError(
+                f"the shapes in {expression} do not fit: {lengths[0]} and {length} should be the same length"
+            )
+
+
 def _symbol(low: Lowering, matrix: Any, row: Node, column: Node, scope: Scope) -> Rule:
     return low.load(matrix, [row] if matrix.shape[1] == 1 else [row, column])
     yield  # pragma: no cover
 
 
 def _add(low: Lowering, matrix: Any, row: Node, column: Node, scope: Scope) -> Rule:
+    for axis in (0, 1):
+        check_lengths(matrix, *(argument.shape[axis] for argument in matrix.args))
     terms = []
     for argument in matrix.args:
         terms.append((yield "entry", argument, row, column, scope))
@@ -65,6 +77,8 @@ def _product(low: Lowering, matrix: Any, row: Node, column: Node, scope: Scope) 
         nodes.append((yield "scalar", scalar, scope))
     # an inner dimension of length one splits the product into an outer product of chains
     chains: list[list[Any]] = [[]]
+    for left, right in itertools.pairwise(factors):
+        check_lengths(matrix, left.shape[1], right.shape[0])
     for factor in factors:
         if chains[-1] and factor.shape[0] == 1:
             chains.append([])
@@ -183,7 +197,18 @@ def _row_wise(low: Lowering, matrix: Any, row: Node, column: Node, scope: Scope)
     if isinstance(matrix, RowLogSumExp):
         return total
     z = yield "entry", inside, *((row, column) if matrix.over_rows else (row, zero)), scope
+    if total.op != "logsumexp":  # all entries are the same
+        return stable.exp(low.graph, stable.add(low.graph, z, low.graph.neg(total)))
     return low.graph.call("softmax", z, total)
+
+
+def _diagonal_of(low: Lowering, matrix: Any, row: Node, column: Node, scope: Scope) -> Rule:
+    return (yield "entry", matrix.args[0], row, row, scope)
+
+
+def _function_matrix(low: Lowering, matrix: Any, row: Node, column: Node, scope: Scope) -> Rule:
+    i, j = matrix.lamda.variables
+    return (yield "scalar", matrix.lamda.expr, {**scope, i: row, j: column})
 
 
 _RULES: dict[type, Callable[..., Rule]] = {
@@ -197,6 +222,8 @@ _RULES: dict[type, Callable[..., Rule]] = {
     sp.MatPow: _power,
     sp.Identity: _identity,
     DiagMatrix: _diagonal,
+    DiagonalOf: _diagonal_of,
+    sp.FunctionMatrix: _function_matrix,
     ElementwiseApplyFunction: _elementwise,
     OneMatrix: _constant(1),
     ZeroMatrix: _constant(0),

@@ -17,7 +17,7 @@ from sympy.matrices.expressions.special import OneMatrix, ZeroMatrix
 
 from symdescent.differentiate import Scatter, match_index
 from symdescent.elementary.functions import RowLogSumExp, RowSoftmax
-from symdescent.graph import REDUCTIONS, RELATIONS, Graph, Index, Node, reachable
+from symdescent.graph import REDUCTIONS, Index, Node, reachable
 from symdescent.notation.einsum import (
     Labelled,
     NotMatrixError,
@@ -29,10 +29,8 @@ from symdescent.notation.einsum import (
     times,
     transpose,
 )
+from symdescent.notation.pointwise import is_curved, mask, single_argument, substitute, without_constants
 from symdescent.notation.reading import Reader
-
-_CONDITIONS = {"all", "any", "not", *RELATIONS}
-_ELEMENTWISE = {"add", "mul", "power", "call", "select", *_CONDITIONS}
 
 
 def raise_gradient(reader: Reader, scatters: Sequence[Scatter], parameter: Any, shape: Sequence[Any]) -> sp.MatrixExpr:
@@ -169,7 +167,7 @@ class _Raiser:
         if found is None:
             whole = self.joined(node) if node.op == "add" else node
             if node.op == "select" and node.args[1:] == (self.graph.one, self.graph.zero):
-                whole = _mask(self.graph, node.args[0])
+                whole = mask(self.graph, node.args[0])
             found = self.load(node) if node.op == "load" else self.fused(whole) or self.drafted(whole)
             self._matrices[node] = found
         return found
@@ -236,13 +234,13 @@ class _Raiser:
 
     def fused(self, node: Node) -> Labelled | None:
         """What depends elementwise on one matrix alone, as a function applied to that matrix."""
-        found = _single_argument(self.graph, node)
+        found = single_argument(self.graph, node)
         if found is None:
             return None
         inner, curved = found
         arrays = [argument for argument in node.args if argument.indices]
         mixed = len(arrays) < len(node.args) or any(term.op == "select" for term in arrays)
-        if (node.op == "add" and not (curved and mixed)) or (node.op == "mul" and not all(map(_is_curved, arrays))):
+        if (node.op == "add" and not (curved and mixed)) or (node.op == "mul" and not all(map(is_curved, arrays))):
             return None
         if len(arrays) == 1 and self.graph.coefficient(arrays[0])[1] is inner:
             inner = arrays[0]
@@ -250,13 +248,13 @@ class _Raiser:
         if node.op == "power" and inner is node.args[0]:
             return Labelled(sp.HadamardPower(matrix, self.scalar(node.args[1])), labels)
         for variable in self.variables:  # one that no function inside binds
-            opened = self.opened(_substitute(self.graph, node, inner, self.graph.symbol(variable)))
+            opened = self.opened(substitute(self.graph, node, inner, self.graph.symbol(variable)))
             symbols = [part.payload for part in reachable([opened]) if part.op == "symbol" and part.payload != variable]
             if not any(symbol.has(variable) for symbol in symbols):
                 break
         else:
             raise NotMatrixError("functions within functions")
-        factor, body = _without_constants(self.reader.expression(opened, {}), variable)
+        factor, body = without_constants(self.reader.expression(opened, {}), variable)
         if matrix.shape == (1, 1):
             return Labelled(times(factor * body.xreplace({variable: sp.Trace(matrix)}), OneMatrix(1, 1)), labels)
         return Labelled(times(factor, ElementwiseApplyFunction(sp.Lambda(variable, body), matrix)), labels)
@@ -268,8 +266,8 @@ class _Raiser:
             condition, then, otherwise = node.args
             if any(branch.number is not None and branch.number != branch.number for branch in (then, otherwise)):
                 raise NotMatrixError("undefined where the condition does not hold")
-            return graph.add(graph.mul(_mask(graph, condition), then),
-                             graph.mul(_mask(graph, graph.negation(condition)), otherwise))  # fmt: skip
+            return graph.add(graph.mul(mask(graph, condition), then),
+                             graph.mul(mask(graph, graph.negation(condition)), otherwise))  # fmt: skip
         if node.op != "call":
             return node
         if node.payload == "log_softmax":
@@ -297,7 +295,7 @@ class _Raiser:
             contrary = masked.get(self.graph.negation(condition))
             if contrary is not None:
                 whole = self.graph.select(condition, term.args[1], contrary.args[1])
-                if _single_argument(self.graph, whole) is not None:
+                if single_argument(self.graph, whole) is not None:
                     return self.graph.add(whole, *(other for other in node.args if other not in (term, contrary)))
         return node
 
@@ -344,7 +342,7 @@ class _Raiser:
     def fusible(self, node: Node) -> bool:
         """Whether a selection becomes one piecewise function of one matrix."""
         both = node.args[0].indices and node.args[1].indices
-        return bool(both) and len(node.indices) <= 2 and _single_argument(self.graph, node) is not None
+        return bool(both) and len(node.indices) <= 2 and single_argument(self.graph, node) is not None
 
     def on_diagonal(self, factors: list[Node], equalities: list[tuple[Index, Index]], summed: frozenset[Any],
                     row: Index | None, column: Index | None) -> Any:  # fmt: skip
@@ -383,114 +381,13 @@ class _Raiser:
         """The factors as matrices; those that are functions of the same matrix become one function of it."""
         groups: dict[Any, list[Node]] = {}
         for factor in factors:
-            argument = _single_argument(self.graph, factor) if _is_curved(factor) else None
+            argument = single_argument(self.graph, factor) if is_curved(factor) else None
             groups.setdefault(argument[0] if argument is not None else (factor,), []).append(factor)
         found: list[Labelled] = []
         for group in groups.values():
             fused = self.fused(self.graph.mul(*group)) if len(set(group)) > 1 else None
             found.extend([fused] if fused is not None else map(self.labelled, group))
         return found
-
-
-# -- elementwise functions --------------------------------------------------------------------------------------------
-
-
-def _is_curved(node: Node) -> bool:
-    return node.op in ("call", "power", "select")
-
-
-def _is_elementwise(node: Node) -> bool:
-    if node.op == "call" and node.payload in ("softmax", "log_softmax"):
-        return node.args[1].op == "call" and bool(node.args[1].payload == "logsumexp")  # of finitely many scalars
-    return node.op in _ELEMENTWISE and node.payload not in ("centred", "others")
-
-
-def _inputs(graph: Graph, node: Node) -> list[Node]:
-    """The arguments that have indices, without their numeric factors."""
-    number, rest = graph.coefficient(node)
-    args = (rest,) if number != 1 else node.args
-    return [graph.coefficient(argument)[1] for argument in args if argument.indices]
-
-
-def _below(graph: Graph, root: Node, end: Node | None = None) -> list[Node]:
-    """What an elementwise expression is made of, inputs before what uses them, not looking below `end`."""
-    found: list[Node] = []
-    seen: set[Node] = set()
-    pending = [(root, False)]
-    while pending:
-        node, done = pending.pop()
-        if done:
-            found.append(node)
-        elif node not in seen:
-            seen.add(node)
-            pending.append((node, True))
-            if node is not end and _is_elementwise(node):
-                pending.extend((argument, False) for argument in _inputs(graph, node))
-    return found
-
-
-def _single_argument(graph: Graph, root: Node) -> tuple[Node, bool] | None:
-    """The deepest node that an elementwise expression depends through alone, and whether it does so nonlinearly."""
-    if not _is_elementwise(root):
-        return None
-    frontier, found, curved = {root}, None, False
-    for node in reversed(_below(graph, root)):
-        if node is not root and frontier == {node} and node.op not in _CONDITIONS:
-            found = node, curved
-        if not _is_elementwise(node):
-            break
-        frontier.discard(node)
-        inputs = _inputs(graph, node)
-        frontier.update(inputs)
-        curved = curved or node.op not in ("add", "mul") or (node.op == "mul" and len(inputs) > 1)
-    return found
-
-
-def _substitute(graph: Graph, root: Node, inner: Node, value: Node) -> Node:
-    """The elementwise expression with its one argument replaced."""
-    if [argument for argument in root.args if argument.indices] == [inner]:
-        return graph.rebuild(root, [value if argument is inner else argument for argument in root.args])
-    values = {inner: value}
-    for node in _below(graph, root, inner):
-        if node is not inner:
-            number, rest = graph.coefficient(node)
-            args = []
-            for argument in (rest,) if number != 1 else node.args:
-                factor, bare = graph.coefficient(argument)
-                args.append(graph.mul(graph.const(factor), values[bare]) if argument.indices else argument)
-            values[node] = graph.mul(graph.const(number), *args) if number != 1 else graph.rebuild(node, args)
-    return values[root]
-
-
-def _without_constants(body: sp.Expr, variable: sp.Symbol) -> tuple[sp.Expr, sp.Expr]:
-    """A function's constant factor, also one that all of its pieces share, and the rest."""
-    if not isinstance(body, sp.Piecewise):
-        return body.as_independent(variable, as_Add=False)  # type: ignore[no-any-return]
-    first, *others = (
-        sp.Mul.make_args(value.as_independent(variable, as_Add=False)[0]) for value, _ in body.args if value != 0
-    )
-    factor = sp.Mul(*(part for part in first if all(part in constants for constants in others)))
-    return factor, sp.Piecewise(*((value / factor, condition) for value, condition in body.args))
-
-
-def _mask(graph: Graph, condition: Node) -> Node:
-    """1 where a condition holds, else 0, as a function: ``[l < r]`` is the step of ``r - l`` with value 0 at 0."""
-    if not condition.indices or all(side.op == "index" for side in condition.args):
-        return graph.select(condition, graph.one, graph.zero)
-    if condition.op in ("less", "less_equal"):
-        left, right = condition.args
-        return graph.call("Heaviside", graph.sub(right, left), graph.const(int(condition.op == "less_equal")))
-    if condition.op == "equal":
-        left, right = condition.args
-        sides = graph.relation("less_equal", left, right), graph.relation("less_equal", right, left)
-        return graph.mul(*(_mask(graph, side) for side in sides))
-    if condition.op == "not" and condition.args[0].op in ("less", "less_equal"):
-        left, right = condition.args[0].args
-        return _mask(graph, graph.relation("less_equal" if condition.args[0].op == "less" else "less", right, left))
-    if condition.op == "all":
-        return graph.mul(*(_mask(graph, part) for part in condition.args))
-    contrary = condition.args if condition.op == "not" else [graph.negation(part) for part in condition.args]
-    return graph.sub(graph.one, graph.mul(*(_mask(graph, part) for part in contrary)))
 
 
 def _order(index: Any) -> tuple[int, int]:

@@ -73,7 +73,7 @@ class Reader:
         if node.op == "power":
             return args[0] ** args[1]
         if node.op == "select":
-            return self._piecewise(node, args)
+            return self._indicated(node, args) if _NESTED in environment else self._piecewise(args)
         if node.op in RELATIONS:
             return self._relation(node, args)
         if node.op in ("all", "any", "not"):
@@ -87,7 +87,15 @@ class Reader:
             return base[tuple(place + self.lowering.first_index for place in places)]
         return base[tuple(places)] if len(places) == 2 else base[places[0], 0]
 
-    def _piecewise(self, node: Node, args: list[sp.Expr]) -> sp.Expr:
+    def _indicated(self, node: Node, args: list[sp.Expr]) -> sp.Expr:
+        """A choice within an inner sum, as a factor of 0 or 1: SymPy would move a Piecewise out of that sum."""
+        condition, then, otherwise = args
+        factor = _indicator(condition)
+        if factor is None or otherwise is sp.nan:
+            return self._piecewise(args)
+        return then * factor if otherwise == 0 else otherwise + (then - otherwise) * factor
+
+    def _piecewise(self, args: list[sp.Expr]) -> sp.Expr:
         condition, then, otherwise = args
         pieces = [(then, condition)]
         if isinstance(otherwise, sp.Piecewise):
@@ -134,6 +142,8 @@ class Reader:
 
     def _reduction(self, node: Node, environment: Environment) -> sp.Expr:
         index = node.payload
+        if node.op == "maximum":
+            raise KeyError("a maximum over an index belongs to generated code: no notation has it")
         inner = self.open([index], environment)
         if node.op == "logsumexp":
             body = sp.exp(self.expression(node.args[0], inner))
@@ -184,9 +194,9 @@ class Reader:
 
     def open(self, indices: Iterable[Index], environment: Environment) -> dict[Index, sp.Expr]:
         """Extend an environment by summation symbols for the indices, as they were written where that is free."""
-        extended = dict(environment)
+        extended = {**environment, **({_NESTED: sp.true} if _OPENED in environment else {_OPENED: sp.true})}
         used = self.taken | {s.name for value in environment.values() for s in value.free_symbols}
-        for index in sorted(indices, key=lambda index: index.number):
+        for index in sorted(indices, key=_place_in_order):
             dummy, lower = self.lowering.display.get(index, (None, sp.S.Zero))
             shown = self._name(dummy, used)
             used.add(shown.name)
@@ -211,7 +221,7 @@ class Reader:
     def limit(self, index: Index, environment: Environment) -> tuple[sp.Expr, sp.Expr, sp.Expr]:
         """The limit (symbol, first, last) of an index that `open` gave a symbol."""
         shown = environment[index]
-        symbol = next(s for s in shown.free_symbols)
+        (symbol,) = shown.free_symbols
         first = symbol - shown
         return symbol, first, first + self.expression(index.extent, environment) - 1
 
@@ -256,7 +266,7 @@ class Reader:
             if not _tighten(condition, limits, ranges):
                 depends = any(environment[index].free_symbols & condition.free_symbols for index in remaining)
                 (inside if depends else outside).append(condition)
-        ordered = sorted(limits, key=lambda index: (len(index.support), index.number), reverse=True)
+        ordered = sorted(limits, key=lambda index: (len(index.support), *_place_in_order(index)), reverse=True)
         value = self.sum(
             scatter.contribution, [tuple(limits[index]) for index in ordered], remaining, environment, sp.And(*inside)
         )
@@ -273,11 +283,41 @@ def _reduced(kind: Any, body: sp.Expr, limits: Sequence[Any]) -> sp.Expr:
     return made
 
 
+def _indicator(condition: Any) -> sp.Expr | None:
+    """1 where a condition holds and 0 elsewhere, without a Piecewise; None for what has no such form."""
+    if condition in (sp.true, sp.false):
+        return sp.Integer(bool(condition))
+    if isinstance(condition, (sp.And, sp.Or)):
+        parts = [part for part in map(_indicator, condition.args) if part is not None]
+        if len(parts) < len(condition.args):
+            return None
+        return sp.Mul(*parts) if isinstance(condition, sp.And) else 1 - sp.Mul(*(1 - part for part in parts))
+    if isinstance(condition, sp.Not):
+        inner = _indicator(condition.args[0])
+        return None if inner is None else 1 - inner
+    if isinstance(condition, (sp.Eq, sp.Ne)):
+        if not (condition.lhs.is_integer and condition.rhs.is_integer):
+            return None
+        same = sp.KroneckerDelta(condition.lhs, condition.rhs)
+        return same if isinstance(condition, sp.Eq) else 1 - same
+    slack = condition.gts - condition.lts
+    return sp.Heaviside(slack, 0 if isinstance(condition, (sp.Gt, sp.Lt)) else 1)
+
+
+def _place_in_order(index: Index) -> tuple[int, int]:
+    return index.number, index.extent.age
+
+
 def _without(factors: Sequence[Node], taken: Sequence[Node]) -> list[Node]:
     left = list(factors)
     for factor in taken:
         left.remove(factor)
     return left
+
+
+# marks in an environment: within a sum, and within a sum in a sum
+_OPENED = Index(None, -1000)  # type: ignore[arg-type]
+_NESTED = Index(None, -1001)  # type: ignore[arg-type]
 
 
 def _hold(keys: Sequence[sp.Expr]) -> dict[Any, sp.Expr]:
@@ -300,10 +340,10 @@ def _solve(place: sp.Expr, key: sp.Expr, dummies: Mapping[Index, sp.Symbol]) -> 
         slope = place.coeff(dummy, 1)
         rest = sp.expand(place - slope * dummy)
         if slope.is_Integer and slope != 0 and dummy not in rest.free_symbols:
-            candidates.append((abs(slope), -len(index.support), index.number, index, slope, rest))
+            candidates.append((abs(slope), -len(index.support), *_place_in_order(index), index, slope, rest))
     if not candidates:
         return None, sp.S.Zero, sp.Eq(place, key)
-    _, _, _, index, slope, rest = min(candidates, key=lambda item: item[:3])
+    *_, index, slope, rest = min(candidates, key=lambda item: item[:4])
     whole = sp.Eq(sp.Mod(key - rest, abs(slope)), 0) if abs(slope) != 1 else sp.true
     return index, sp.expand((key - rest) / slope), whole
 

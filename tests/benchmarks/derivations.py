@@ -63,7 +63,7 @@ def _written_out(setting: Setting, size: int) -> list[Row]:
     title = f"derive the chained Rosenbrock function, written out, n = {size}"
     options: dict[str, Any] = {"expected": rosenbrock_gradient(point), "rounds": setting.size(5, 3), "warm": False}
     return [
-        compare(f"{title}: reverse sweep", swept, allowed="1.5 s" if size == 1000 else "", **options),
+        compare(f"{title}: reverse sweep", swept, target="1.5 s" if size == 1000 else "", **options),
         compare(f"{title}: read back into SymPy and verified", read, **options),
     ]
 
@@ -130,7 +130,7 @@ def indexed(setting: Setting) -> list[Row]:
             return chained_rosenbrock(length)
 
         title = f"derive the chained Rosenbrock function, indexed, {said}, and write its kernels"
-        return compare(title, [Contender("symdescent", _kernels, stated, None)], warm=False, allowed="50 ms")
+        return compare(title, [Contender("symdescent", _kernels, stated, None)], warm=False, target="50 ms")
 
     return [row(n, "n a symbol"), row(10**3, "n = 10³"), row(10**7, "n = 10⁷")]
 

@@ -22,6 +22,7 @@ from setting import (
     mean_over_samples,
     n,
     rosenbrock_gradient,
+    softmax_loss,
     y,
 )
 
@@ -70,7 +71,7 @@ def chain(setting: Setting) -> list[Row]:
     title = f"gradient of the chained Rosenbrock function, n = {size:,}"
     expected = rosenbrock_gradient(x)
     return [
-        compare(title, new, expected=expected, rounds=setting.rounds, allowed="ratio 3 to NumPy"),
+        compare(title, new, expected=expected, rounds=setting.rounds, target="ratio 3 to NumPy"),
         compare(f"{title}, into a given array", given, expected=expected, rounds=setting.rounds),
     ]
 
@@ -98,13 +99,13 @@ def logistic(setting: Setting) -> list[Row]:
     """Value and gradient of logistic regression."""
     tall, wide = setting.size(((1_000_000, 20), (200_000, 100)), ((10_000, 20), (2000, 100)))
     return [
-        _logistic(setting, *wide, np.float64, allowed="ratio 1.5 to NumPy"),
+        _logistic(setting, *wide, np.float64, target="ratio 1.5 to NumPy"),
         _logistic(setting, *wide, np.float32),
         _logistic(setting, *tall, np.float64),
     ]
 
 
-def _logistic(setting: Setting, samples: int, width: int, kind: type, allowed: str = "") -> Row:
+def _logistic(setting: Setting, samples: int, width: int, kind: type, target: str = "") -> Row:
     rng = np.random.default_rng(0)
     features = rng.standard_normal((samples, width), dtype=kind)
     labels = np.where(rng.random(samples) < 0.5, -1, 1).astype(kind)
@@ -138,7 +139,7 @@ def _logistic(setting: Setting, samples: int, width: int, kind: type, allowed: s
         torch=lambda torch: written_with(torch.nn.functional.softplus),
         sklearn=_logistic_in_sklearn,
         tolerance=1e-5 if single else 1e-9,
-        allowed=allowed,
+        target=target,
     )
 
 
@@ -156,9 +157,6 @@ def softmax(setting: Setting) -> list[Row]:
     """Value and gradient of softmax regression."""
     samples, width, classes = setting.size((20_000, 784, 10), (500, 784, 10))  # reference.c knows the 10
     rng, rows = np.random.default_rng(0), np.arange(samples)
-    K = sp.Symbol("K", integer=True, positive=True)
-    W, B, c = sp.IndexedBase("W", shape=(d, K)), sp.IndexedBase("B", shape=(K,)), sp.IndexedBase("c", shape=(n,))
-    logits = sp.Sum(X[i, j] * W[j, k], (j, 0, d - 1)) + B[k]
 
     def in_numpy(W: Any, B: Any, X: Any, c: Any) -> Any:
         z = X @ W
@@ -183,7 +181,7 @@ def softmax(setting: Setting) -> list[Row]:
     row = _model(
         setting,
         f"value and gradient of softmax regression, {samples:,} × {width}, {classes} classes",
-        sd.Loss(mean_over_samples(sd.losses.cross_entropy(logits, c[i], (k, 0, K - 1))), [W, B]),
+        softmax_loss(),
         {"W": rng.normal(size=(width, classes)) / np.sqrt(width), "B": rng.normal(size=classes)},
         {"X": rng.normal(size=(samples, width)), "c": rng.integers(classes, size=samples)},
         in_numpy,
@@ -240,7 +238,7 @@ def hidden(setting: Setting) -> list[Row]:
 
 def _model(setting: Setting, title: str, loss: sd.Loss, params: Mapping[str, Any], data: Mapping[str, Any],
            in_numpy: Callable[..., Any], in_c: str, *, jax: Callable[..., Any], torch: Callable[..., Any],
-           sklearn: Callable[..., Any] | None = None, tolerance: float = 1e-9, allowed: str = "") -> Row:  # fmt: skip
+           sklearn: Callable[..., Any] | None = None, tolerance: float = 1e-9, target: str = "") -> Row:  # fmt: skip
     """Compare value and gradient of one model over samples.
 
     Functions take the parameters, then the data. `jax` and `torch` take their library and return the loss, which is
@@ -271,7 +269,7 @@ def _model(setting: Setting, title: str, loss: sd.Loss, params: Mapping[str, Any
     contenders.append(_one_read(setting, features))
     doubles = [array.astype(np.float64) if array.dtype.kind == "f" else array for array in data.values()]
     expected = _flat(in_numpy(*params.values(), *doubles))
-    return compare(title, contenders, expected=expected, tolerance=tolerance, rounds=setting.rounds, allowed=allowed)
+    return compare(title, contenders, expected=expected, tolerance=tolerance, rounds=setting.rounds, target=target)
 
 
 def _flat(result: Any) -> Any:

@@ -79,7 +79,7 @@ class Row:
 
     work: str
     timings: Sequence[Timing]
-    allowed: str = ""  # what was asked for
+    target: str = ""  # what symdescent aims at
 
     def ratio(self, timing: Timing) -> float:
         """How many times as long as symdescent a contender took."""
@@ -103,7 +103,7 @@ class Row:
             str(self.timings[0]),
             "<br>".join(f"{each.contender.name} {each}" for each in peers),
             "<br>".join(f"{self.ratio(each):.3g}" for each in peers),
-            "<br>".join([*limited, *([f"asked for: {self.allowed}"] if self.allowed else [])]),
+            "<br>".join([*limited, *([f"target: {self.target}"] if self.target else [])]),
         ]
         return f"| {' | '.join(cell or '–' for cell in cells)} |"
 
@@ -112,7 +112,7 @@ TABLE_HEAD = "| work | symdescent | peers | ratio: peer / symdescent | limit: ra
 
 
 def compare(work: str, contenders: Sequence[Contender], *, expected: Any = None, tolerance: float = 1e-9,
-            rounds: int = 15, warm: bool = True, allowed: str = "") -> Row:  # fmt: skip
+            rounds: int = 15, warm: bool = True, target: str = "") -> Row:  # fmt: skip
     """Check that all contenders give the same answer, then time them in turn; the first one is symdescent.
 
     Answers are compared with `expected`, or with the first one's: the largest difference, relative to the largest
@@ -134,12 +134,12 @@ def compare(work: str, contenders: Sequence[Contender], *, expected: Any = None,
         first = turn % len(repeated)
         for contender in repeated[first:] + repeated[:first]:
             samples[contender].append(_sample(contender, usual[contender], warm))
-    return tabulate(work, samples, allowed)
+    return tabulate(work, samples, target)
 
 
-def tabulate(work: str, samples: Mapping[Contender, Sequence[float]], allowed: str = "") -> Row:
+def tabulate(work: str, samples: Mapping[Contender, Sequence[float]], target: str = "") -> Row:
     """Make a row of seconds that were measured, and print it."""
-    row = Row(work, [Timing(contender, seconds) for contender, seconds in samples.items()], allowed)
+    row = Row(work, [Timing(contender, seconds) for contender, seconds in samples.items()], target)
     print(row.details(), flush=True)
     return row
 

@@ -15,36 +15,50 @@ import symdescent
 
 FIRST_EVALUATION = """
 import time
-import numba, numpy as np, symdescent as sd
-from setting import logistic_loss
+import numba, numpy as np, symdescent
+from setting import {loss}
+{before}
 began = time.perf_counter()
-value, gradient = logistic_loss().compile().value_and_gradient(
-    {"w": np.ones(3), "b": 1.0}, {"X": np.arange(12.0).reshape(4, 3) / 12, "y": np.array([1.0, -1.0, 1.0, -1.0])}
-)
+value, gradient = {loss}().compile().value_and_gradient({params}, {data})
 print(time.perf_counter() - began, value)
 """
+LOGISTIC = {
+    "loss": "logistic_loss",
+    "params": "dict(w=np.ones(3), b=1.0)",
+    "data": "dict(X=np.ones((4, 3)), y=np.ones(4))",
+}
+SOFTMAX = {
+    "loss": "softmax_loss",
+    "params": "dict(W=np.ones((3, 2)), B=np.ones(2))",
+    "data": "dict(X=np.ones((4, 3)), c=np.arange(4) % 2)",
+}
+NUMBA_USED = "numba.njit(lambda x: x + 1.0)(1.0)"  # loads what Numba loads when it is first used
 
 
 def cache(setting: Setting) -> list[Row]:
-    """Get a compiled logistic regression: with an empty cache, and in the next process."""
-    cached, cold = Contender("symdescent", _first_evaluation), Contender("with an empty cache", _first_evaluation)
+    """State, compile and evaluate a loss: with an empty cache, and again in the next process."""
+    title = "state, compile and evaluate {} regression in a second process, after {}"
+    imported, used = "importing symdescent and Numba", "Numba compiled something else"
+    return [
+        _cache(setting, title.format(name, after), before=before, target=target, **code)
+        for name, code in (("logistic", LOGISTIC), ("softmax", SOFTMAX))
+        for after, before, target in ((imported, "", "ratio 3"), (used, NUMBA_USED, ""))
+    ]
+
+
+def _cache(setting: Setting, title: str, target: str, **parts: str) -> Row:
+    code = FIRST_EVALUATION.format(**parts)
+    cached, cold = Contender("symdescent", _python), Contender("with an empty cache", _python)
     samples: dict[Contender, list[float]] = {cached: [], cold: []}
     for _ in range(setting.size(3, 1)):
         with tempfile.TemporaryDirectory(dir=setting.scratch) as directory:
-            first, value = _first_evaluation(directory)
-            second, again = _first_evaluation(directory)
+            first, value = _python(code, SYMDESCENT_CACHE=directory).split()
+            second, again = _python(code, SYMDESCENT_CACHE=directory).split()
         if value != again:
             raise SystemExit(f"the cached loss is {again}, the compiled one {value}")
-        samples[cached].append(second)
-        samples[cold].append(first)
-    return [tabulate("state, compile and evaluate logistic regression, in the second process", samples, "ratio 3")]
-
-
-def _first_evaluation(directory: str) -> tuple[float, str]:
-    """Seconds from the imports to the first value and gradient, and that value."""
-    output = _python(FIRST_EVALUATION, SYMDESCENT_CACHE=directory)
-    seconds, value = output.split()
-    return float(seconds), value
+        samples[cached].append(float(second))
+        samples[cold].append(float(first))
+    return tabulate(title, samples, target)
 
 
 def imports(setting: Setting) -> list[Row]:
@@ -56,7 +70,7 @@ def imports(setting: Setting) -> list[Row]:
     def row(code: str) -> Row:
         contenders = [contender("symdescent", code), contender("import sympy", "import sympy")]
         contenders.append(contender("Python alone", "pass", limit=True))
-        return compare(code, contenders, rounds=setting.rounds, warm=False, allowed="1.5 × import sympy")
+        return compare(code, contenders, rounds=setting.rounds, warm=False, target="1.5 × import sympy")
 
     return [row("import symdescent"), row("from symdescent import Loss")]
 

@@ -14,9 +14,10 @@ import symdescent as sd
 
 Size = TypeVar("Size")
 
-n, d = sp.symbols("n d", integer=True, positive=True)
+n, d, K = sp.symbols("n d K", integer=True, positive=True)
 i, j, k = sp.symbols("i j k", integer=True)
 X, y, w = sp.IndexedBase("X", shape=(n, d)), sp.IndexedBase("y", shape=(n,)), sp.IndexedBase("w", shape=(d,))
+W, B, c = sp.IndexedBase("W", shape=(d, K)), sp.IndexedBase("B", shape=(K,)), sp.IndexedBase("c", shape=(n,))
 b = sp.Symbol("b")
 SCORE = sp.Sum(X[i, j] * w[j], (j, 0, d - 1))
 
@@ -62,6 +63,12 @@ def mean_over_samples(term: Any) -> Any:
 def logistic_loss() -> sd.Loss:
     """Logistic regression with labels ±1."""
     return sd.Loss(mean_over_samples(sd.losses.logistic(y[i], SCORE + b)), [w, b])
+
+
+def softmax_loss() -> sd.Loss:
+    """Softmax regression with classes that are given by their number."""
+    logits = sp.Sum(X[i, j] * W[j, k], (j, 0, d - 1)) + B[k]
+    return sd.Loss(mean_over_samples(sd.losses.cross_entropy(logits, c[i], (k, 0, K - 1))), [W, B])
 
 
 def least_squares_loss() -> sd.Loss:
