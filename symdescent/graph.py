@@ -127,8 +127,10 @@ class Graph:
                 terms[rest] = terms.get(rest, 0) + coefficient
         parts = [self._scaled(coefficient, rest) for rest, coefficient in terms.items() if coefficient != 0]
         while masked:
-            condition, values = masked.popitem()
-            contrary = masked.pop(self.negation(condition), [])
+            condition = next(iter(masked))
+            values, contrary = masked.pop(condition), masked.pop(self.negation(condition), [])
+            if contrary and condition.op == "not":
+                condition, values, contrary = condition.args[0], contrary, values
             parts.append(self.select(condition, self.add(*values), self.add(*contrary)))
         if constant != 0 or isinstance(constant, float):
             parts.append(self.const(constant))

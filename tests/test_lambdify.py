@@ -476,7 +476,6 @@ def test_nesting_five_thousand_deep():
     np.testing.assert_allclose(gradient, slope, rtol=1e-12)
 
 
-@pytest.mark.xfail(raises=RecursionError, reason="KernelWriter._stated prints every statement of under 2000 nodes")
 def test_nesting_three_hundred_deep_a_docstring_of_the_statement_would_recurse():
     deep = w
     for _ in range(300):

@@ -396,7 +396,7 @@ CASES = [
     Case("weights by place", sp.Sum(i * w[i, 0], (i, 0, d - 1)), w,
          sp.FunctionMatrix(d, 1, sp.Lambda((i, j), i)), lambda p: (np.arange(3) * p.w[:, 0]).sum()),
     Case("softmax of the first alone", sp.Sum(sp.log(sp.Sum(sp.exp(X[i, j] * w[j, 0]), (j, 0, 0))), (i, 0, n - 1)), w,
-         sp.FunctionMatrix, lambda p: (p.X[:, 0] * p.w[0]).sum()),
+         "Trace(1*X[:, :1])*I[:, :1]", lambda p: (p.X[:, 0] * p.w[0]).sum()),
     Case("lower triangle", sp.Sum(W[i, j], (j, 0, i), (i, 0, d - 1)), W,
          sp.FunctionMatrix(d, d, sp.Lambda((i, j), sp.Piecewise((1, i >= j), (0, True)))),
          lambda p: np.tril(p.W).sum()),
