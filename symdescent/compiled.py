@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from symdescent import kernels
 from symdescent.binding import Binder, Bound, as_mapping, explain_non_finite
 from symdescent.codegen import tape
+from symdescent.codegen.descent_loop import DescentSource, descent_source
 from symdescent.codegen.program import Direction, KernelWriter, second_order
 from symdescent.errors import DataError, KinkError
 from symdescent.graph import Node
+from symdescent.optimizers import UpdateRule
 from symdescent.statement import ARRAYS, Statement, name_of
 
 
@@ -34,17 +36,20 @@ class CompiledLoss:
     def __init__(self, statement: Statement) -> None:
         self.statement = statement
         self._binder = Binder(statement)
-        self._kernels: _Kernels = TapeKernels(statement) if tape.is_long(statement.root) else LoopKernels(statement)
+        self.kernels: LoopKernels | TapeKernels = (
+            TapeKernels(statement) if tape.is_long(statement.root) else LoopKernels(statement)
+        )
+        self._descents: dict[UpdateRule, DescentSource] = {}
 
     @property
     def source(self) -> str:
         """The generated module: the kernels `value` and `value_and_gradient`, or the loop that carries out a table."""
-        return self._kernels.source
+        return self.kernels.source
 
     def value(self, params: Any, data: Any = None) -> float:
         """The loss L(params), a float."""
         bound = self._binder.bind(params, data)
-        result = self._kernels.value(bound)
+        result = self.kernels.value(bound)
         if not np.isfinite(result):
             explain_non_finite(bound.data)
         return result
@@ -60,9 +65,19 @@ class CompiledLoss:
         self._diagnose(bound, [value, *gradient.values()])
         return value, bound.as_given(gradient)
 
+    def bind(self, params: Any, data: Any = None) -> Bound:
+        """Check parameter values and data against the statement."""
+        return self._binder.bind(params, data)
+
+    def descent_source(self, rule: UpdateRule) -> DescentSource:
+        """The generated module of a descent by an update rule, written once."""
+        if rule not in self._descents:
+            self._descents[rule] = descent_source(self.statement, rule)
+        return self._descents[rule]
+
     def evaluate(self, bound: Bound) -> tuple[float, dict[Any, Any]]:
         """The loss and its gradient at values that were checked before; not finite where they are not."""
-        return self._kernels.value_and_gradient(bound)
+        return self.kernels.value_and_gradient(bound)
 
     def hessian_vector_product(self, params: Any, direction: Any, data: Any = None) -> dict[Any, Any]:
         r"""The Hessian times a direction, :math:`\nabla^2 L\, v`, without forming the Hessian.
@@ -78,7 +93,7 @@ class CompiledLoss:
                     f"the direction along {name_of(parameter)} has shape {np.shape(value)}, the parameter "
                     f"{np.shape(bound.parameters[parameter])}: they must agree"
                 )
-        return bound.as_given(self._kernels.hessian_vector_product(bound, along))
+        return bound.as_given(self.kernels.hessian_vector_product(bound, along))
 
     def as_scipy(self, data: Any = None, start: Any = None) -> FlatLoss:
         """Return ``x ↦ (f, g)`` on one flat vector, as ``scipy.optimize.minimize(..., jac=True)`` takes it.
@@ -99,16 +114,6 @@ class CompiledLoss:
                 'the loss has a kink at this point, and was stated with kinks="raise": move the point, or choose a '
                 'subgradient with kinks="min-norm", "left" or "right"'
             )
-
-
-class _Kernels(Protocol):
-    """What compiled code of either kind offers on checked values."""
-
-    @property
-    def source(self) -> str: ...
-    def value(self, bound: Bound) -> float: ...
-    def value_and_gradient(self, bound: Bound) -> tuple[float, dict[Any, Any]]: ...
-    def hessian_vector_product(self, bound: Bound, along: Mapping[Any, Any]) -> dict[Any, Any]: ...
 
 
 class LoopKernels:

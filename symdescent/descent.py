@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from symdescent import kernels
-from symdescent.binding import Binder, Bound, explain_non_finite
+from symdescent.binding import Bound, explain_non_finite
 from symdescent.codegen import descent_loop as loop
 from symdescent.codegen import tape
-from symdescent.compiled import CompiledLoss, LoopKernels, TapeKernels
+from symdescent.compiled import CompiledLoss, LoopKernels
 from symdescent.errors import StatementError, UnsupportedError
 from symdescent.optimizers import GradientDescent, UpdateRule
-from symdescent.statement import ARRAYS, Statement, name_of
+from symdescent.statement import ARRAYS, name_of
 
 HISTORY_ROWS = 4096
 TRAJECTORY_ENTRIES = 4_000_000
@@ -70,7 +70,7 @@ class Descent:
 
 
 def descend(
-    statement: Statement,
+    compiled: CompiledLoss,
     start: Any,
     data: Any = None,
     optimizer: UpdateRule | None = None,
@@ -119,8 +119,7 @@ def descend(
         raise StatementError(
             f"the optimizer {rule!r} is not an UpdateRule: use GradientDescent(0.1), Momentum(0.1) or your own"
         )
-    bound = Binder(statement).bind(start, data)
-    run = _Run(statement, rule, bound)
+    run = _Run(compiled, rule, compiled.bind(start, data))
     interrupted = run.go(limit, gtol, xtol, ftol)
     return run.result(limit, interrupted, any((gtol, xtol, ftol)), data)
 
@@ -144,9 +143,10 @@ def _check_options(steps: int | None, epochs: int | None, tolerances: Mapping[st
 class _Run:
     """The arrays of one descent; the kernel changes them in place, so that they are right after an interrupt too."""
 
-    def __init__(self, statement: Statement, rule: UpdateRule, bound: Bound) -> None:
-        self.statement, self.rule, self.bound = statement, rule, bound
-        self.made = loop.descent_source(statement, rule)
+    def __init__(self, compiled: CompiledLoss, rule: UpdateRule, bound: Bound) -> None:
+        self.compiled, self.rule, self.bound = compiled, rule, bound
+        self.statement = statement = compiled.statement
+        self.made = compiled.descent_source(rule)
         self.kernel = kernels.load(self.made.source).descend
         self.long = tape.is_long(statement.root)
         self.shapes = {p: np.shape(value) for p, value in bound.parameters.items()}
@@ -213,9 +213,10 @@ class _Run:
 
     def bound_data(self) -> list[Any]:
         """Data and extents, or the table, in the order of the kernel's arguments."""
-        if not self.long:
-            return LoopKernels(self.statement).data(self.bound)
-        program = TapeKernels(self.statement).program
+        kernels_ = self.compiled.kernels
+        if isinstance(kernels_, LoopKernels):
+            return kernels_.data(self.bound)
+        program = kernels_.program
         values, starts, place = program.tape.values(), {}, 0
         for parameter, shape in self.shapes.items():
             starts[parameter] = place
@@ -257,9 +258,8 @@ class _Run:
     def result(self, steps: int, interrupted: bool, tested: bool, data: Any) -> Descent:
         """Evaluate the loss once more where the descent ended, and say how it went."""
         params = self.params()
-        compiled = CompiledLoss(self.statement)
         bound = Bound(params, self.bound.data, self.bound.extents)
-        fun, gradient = compiled.evaluate(bound)
+        fun, gradient = self.compiled.evaluate(bound)
         status = INTERRUPTED if interrupted else int(self.counters[loop.STATUS]) or STEPS_DONE
         if status in (loop.NOT_FINITE, loop.DIVERGED):
             explain_non_finite(self.bound.data)

@@ -110,6 +110,9 @@ def _contributions(
     """
     if node.op == "call" and node.payload == "log_softmax" and not plain:
         yield from _log_softmax(graph, node, adjoint, active)
+    elif node.op == "call" and node.payload == "softmax" and not plain and is_entry(graph, *node.args):
+        logarithm = graph.call("log_softmax", *node.args)
+        yield from _log_softmax(graph, logarithm, graph.mul(adjoint, node), active)
     elif node.op == "call" and node.payload in ("max", "min"):
         for argument, contribution in _extremum(graph, node, adjoint, active, kinks):
             yield argument, contribution, node.indices
@@ -308,6 +311,13 @@ _RULES: dict[str, Any] = {
 
 
 # -- helpers ----------------------------------------------------------------------------------------------------------
+
+
+def is_entry(graph: Graph, z: Node, total: Node) -> bool:
+    """Whether z is one of the terms whose exponentials a logsumexp sums."""
+    if total.op == "call":
+        return z in total.args
+    return match_index(graph, total.args[0], z, total.payload) is not None
 
 
 def match_index(graph: Graph, body: Node, target: Node, index: Index) -> Node | None:

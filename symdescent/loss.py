@@ -180,6 +180,10 @@ class Loss:
 
     def compile(self) -> CompiledLoss:
         """Compile value, gradient and Hessian-vector product into fused loops. See `CompiledLoss`."""
+        return self._compiled
+
+    @cached_property
+    def _compiled(self) -> CompiledLoss:
         from symdescent.compiled import CompiledLoss
 
         return CompiledLoss(self.statement)
@@ -194,7 +198,7 @@ class Loss:
         """Minimise the loss from a start, in a compiled loop. See `symdescent.descent.descend` for the options."""
         from symdescent.descent import descend
 
-        return descend(self.statement, start, data, optimizer, **options)
+        return descend(self._compiled, start, data, optimizer, **options)
 
 
 class Gradient(Mapping[Any, Any]):

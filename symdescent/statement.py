@@ -143,7 +143,7 @@ def _scalar_expression(expression: Any) -> Any:
         expression = sp.sympify(expression)
     except sp.SympifyError as error:
         raise StatementError(f"the loss {expression!r} is no SymPy expression: {error}") from error
-    if isinstance(expression, (Boolean, bool)):
+    if isinstance(expression, (Boolean, bool)) and not isinstance(expression, sp.Symbol):
         hint = "; for an equation a = b, state the loss (a - b)**2" if isinstance(expression, sp.Eq) else ""
         raise StatementError(f"the loss {expression} is a condition, not a number{hint}")
     if getattr(expression, "is_Matrix", False):

@@ -378,8 +378,8 @@ CASES = [
     Case("logsumexp of a column", tr(RowLogSumExp(X * w)), w, X.T * RowSoftmax(X * w),
          lambda p: np.log(np.exp(p.X @ p.w).sum())),
     Case("attention", tr(attention.T * attention), W,
-         "2*(-DiagMatrix(HadamardProduct(softmax(U*W.T)*w, -y + softmax(U*W.T)*w))*softmax(U*W.T) + "
-         "HadamardProduct((-y + softmax(U*W.T)*w)*w.T, softmax(U*W.T))).T*U", np_attention),
+         "2*(-DiagMatrix(softmax(U*W.T)*w)*softmax(U*W.T) + softmax(U*W.T)*DiagMatrix(w)).T"
+         "*DiagMatrix(-y + softmax(U*W.T)*w)*U", np_attention),
     Case("attention, values", tr(attention.T * attention), w, 2 * RowSoftmax(U * W.T).T * (RowSoftmax(U * W.T) * w - y),
          np_attention),
     # parts and single entries

@@ -83,7 +83,8 @@ def _draw(binder: Binder, at: Any, data: Any, spread: tuple[float, float], rando
         *statement.samples,
         *(c for c in statement.constants if c not in statement.extents),
     ]
-    found = {thing: look_up(thing, given_at if thing in statement.parameters else given_data) for thing in arrays}
+    own = set(statement.parameters)
+    found = {thing: look_up(thing, given_at if thing in own else given_data) for thing in arrays}
     known = {thing: binder.value(thing, {thing: value}, "data") for thing, value in found.items() if value is not None}
     extents = binder.extents(known, given_data, partial=True)
     lengths = itertools.cycle(_LENGTHS[attempt % 2 :] + _LENGTHS)
@@ -100,7 +101,7 @@ def _draw(binder: Binder, at: Any, data: Any, spread: tuple[float, float], rando
             else:
                 values[thing] = _within(thing, np.round(random.uniform(*spread, shape), 3))
     parameters = {thing: values[thing] for thing in statement.parameters}
-    rest = {thing: values[thing] for thing in arrays if thing not in parameters}
+    rest = {thing: values[thing] for thing in arrays if thing not in own}
     return binder.bind(parameters, {**rest, **{symbol: extents[symbol] for symbol in statement.extents}})
 
 

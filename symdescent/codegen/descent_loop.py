@@ -189,7 +189,7 @@ class _DescentWriter:
             f"counters[{STEPS}] += step",
             f"counters[{STATUS}] = status",
         ]
-        self.writer.helpers |= body.helpers | self.helpers | {"maximum"}
+        self.writer.helpers |= body.helpers | self.helpers | {"difference", "maximum"}
         function = f"@fast\ndef descend({', '.join(arguments)}):\n" + "\n".join(_indent(lines))
         functions = [tape.interpreter_function(), function] if self.long else [function]
         source = self.writer.module(f"Descent of a loss by {self.rule.name}.", functions)
@@ -276,7 +276,7 @@ class _DescentWriter:
             before = self.names.fresh(f"{name}_before", "before")
             lines.append(f"{before} = {name}")
             lines += self._coordinate({**scalar_names, **own}, name, self.signature.gradients[parameter])
-            changes.append(f"abs({name} - {before})")
+            changes.append(f"abs(difference({name}, {before}))")
         lines += ["if xtol >= 0.0:", "    change = " + _largest(changes)]
         for parameter in self.arrays:
             lines += self._array_update(parameter, scalar_names)
@@ -297,7 +297,7 @@ class _DescentWriter:
         inside = [
             f"new = {flat}[q]",
             *self._coordinate({**names, **own}, "new", f"{things[self.signature.gradients[parameter]]}[q]"),
-            f"change = maximum(change, abs(new - {flat}[q]))",
+            f"change = maximum(change, abs(difference(new, {flat}[q])))",
             f"{flat}[q] = new",
         ]
         return [*lines, f"for q in range({flat}.shape[0]):", *_indent(inside)]

@@ -11,6 +11,7 @@ import sympy as sp
 
 from symdescent.codegen.loops import LoopPrinter
 from symdescent.codegen.names import Names, is_plain
+from symdescent.codegen.scalar_printer import HELPERS
 from symdescent.codegen.schedule import schedule
 from symdescent.differentiate import Scatter, forward
 from symdescent.elementary import scalar
@@ -23,8 +24,9 @@ HEADER = """import math
 import numpy as np
 from numba import njit
 
-# `exact` keeps every rounding; `fast` may reorder sums and fuse products, but NaN and infinity keep their meaning.
-exact = njit(cache=True, error_model="numpy", nogil=True)
+# `exact` keeps every rounding, also within `fast` functions (which would pass their flags on to what they call);
+# `fast` may reorder sums and fuse products, but NaN and infinity keep their meaning.
+exact = njit(cache=True, error_model="numpy", nogil=True, fastmath=False)
 fast = njit(cache=True, error_model="numpy", nogil=True, fastmath={"contract", "reassoc", "nsz"})
 """
 
@@ -251,8 +253,13 @@ class _Commentator:
 
 def helper_sources(names: set[str]) -> list[str]:
     """The source of the helpers that kernels call, as exact functions."""
-    return [f"@exact\n{_plain_source(getattr(scalar, name))}" for name in sorted(names)]
+    return [f"@exact\n{_SOURCES[name]}" for name in sorted(names)]
 
 
-def _plain_source(function: Any) -> str:
+def plain_source(function: Any) -> str:
+    """A function's source without remarks for the type checker."""
     return inspect.getsource(function).replace("  # type: ignore[no-untyped-def]", "")
+
+
+# read once, so that all kernels of a process agree
+_SOURCES = {name: plain_source(getattr(scalar, name)) for name in HELPERS}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from symdescent.differentiate import match_index
+from symdescent.differentiate import is_entry, match_index
 from symdescent.graph import Graph, Node
 
 
@@ -202,10 +202,3 @@ def _entries_begun(graph: Graph, total: Node, terms: Sequence[Node]) -> Iterator
 def log_softmax(graph: Graph, z: Node, total: Node) -> Node:
     """z - L, named where z is one of the summed."""
     return graph.call("log_softmax", z, total) if is_entry(graph, z, total) else graph.sub(z, total)
-
-
-def is_entry(graph: Graph, z: Node, total: Node) -> bool:
-    """Whether z is one of the terms whose exponentials a logsumexp sums."""
-    if total.op == "call":
-        return z in total.args
-    return match_index(graph, total.args[0], z, total.payload) is not None

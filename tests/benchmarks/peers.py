@@ -81,6 +81,14 @@ def _compiler() -> str | None:
     return next(filter(None, map(shutil.which, ("gcc", "cc"))), None)
 
 
+def _compiler_version() -> str:
+    compiler = _compiler()
+    if compiler is None:
+        return "no compiler found"
+    said = subprocess.run([compiler, "--version"], capture_output=True, text=True).stdout
+    return f"{said.splitlines()[0]}, {' '.join(FLAGS)}"
+
+
 def blas_threads() -> int:
     """How many threads NumPy's matrix products may use."""
     for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
@@ -103,18 +111,20 @@ def header() -> str:
         processor = described.get("model name", processor)
         present = described.get("flags", described.get("Features", "")).split()
         flags = " ".join(flag for flag in _WIDE if flag in present)
-    compiler = _compiler()
-    version = subprocess.run([compiler, "--version"], capture_output=True, text=True).stdout if compiler else "none"
-    named = {distribution: find(module) for module, distribution in LIBRARIES.items()}
-    versions = [f"{name} {importlib.metadata.version(name)}" for name, module in named.items() if module is not None]
-    absent = [name for name, module in named.items() if module is None]
+    found = {distribution: find(module) for module, distribution in LIBRARIES.items()}
+    versions = [f"{name} {importlib.metadata.version(name)}" for name, module in found.items() if module is not None]
+    absent = [name for name, module in found.items() if module is None]
     blas = np.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
+    threads = [f"1 in symdescent and C, up to {blas_threads()} in NumPy's BLAS ({blas.get('name')})"]
+    if found["jax"]:
+        threads.append(f"up to {cores()} in JAX")
+    if found["torch"]:
+        threads.append(f"{found['torch'].get_num_threads()} in PyTorch")
     lines = [
         f"machine: {processor}, {cores()} cores, flags {flags}; {platform.system()} {platform.machine()}",
         f"versions: Python {platform.python_version()}, {', '.join(versions)}",
         f"not installed: {', '.join(absent) or 'none'}",
-        f"C: {version.splitlines()[0]}, {' '.join(FLAGS)}",
-        f"threads: symdescent and C 1; NumPy's BLAS ({blas.get('name')} {blas.get('version')}) up to {blas_threads()}; "
-        f"JAX up to {cores()}" + (f"; PyTorch {find('torch').get_num_threads()}" if find("torch") else ""),
+        f"C: {_compiler_version()}",
+        f"threads: {', '.join(threads)}",
     ]
     return "\n".join(f"* {line}" for line in lines)

@@ -3,7 +3,7 @@
 ``python tests/benchmarks/run.py [names…] [--quick]``: all the benchmarks or those named; ``--quick`` takes small sizes
 and few repetitions, to see that everything runs. Peers are used where they are installed (JAX, PyTorch, scikit-learn,
 SymEngine, CasADi; a C compiler), and must give the same numbers before anything is timed. Nothing is asserted about
-times. The machine should have nothing else to do.
+times. The machine should have nothing else to do; symdescent must be installed, or be found through PYTHONPATH.
 """
 
 from __future__ import annotations

@@ -1,3 +1,0 @@
-"""The benchmarks are run by hand: pytest collects nothing here."""
-
-collect_ignore_glob = ["*.py"]

@@ -1,0 +1,22 @@
+"""What every test shares: generated modules go to a directory of their own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep compiled kernels of the tests out of the user's cache."""
+    before = os.environ.get("SYMDESCENT_CACHE")
+    directory = tmp_path_factory.mktemp("cache")
+    directory.chmod(0o700)
+    os.environ["SYMDESCENT_CACHE"] = str(directory)
+    yield
+    if before is None:
+        del os.environ["SYMDESCENT_CACHE"]
+    else:
+        os.environ["SYMDESCENT_CACHE"] = before
