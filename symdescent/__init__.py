@@ -10,7 +10,30 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from symdescent import losses as losses
+    from symdescent.check import GradientCheck as GradientCheck
+    from symdescent.compiled import CompiledLoss as CompiledLoss
+    from symdescent.descent import Descent as Descent
+    from symdescent.dual import Dual as Dual
+    from symdescent.elementary import logsumexp as logsumexp
+    from symdescent.elementary import relu as relu
+    from symdescent.elementary import sigmoid as sigmoid
+    from symdescent.elementary import softmax as softmax
+    from symdescent.elementary import softplus as softplus
+    from symdescent.errors import DataError as DataError
+    from symdescent.errors import KinkError as KinkError
+    from symdescent.errors import StatementError as StatementError
+    from symdescent.errors import SymdescentError as SymdescentError
+    from symdescent.errors import UnsupportedError as UnsupportedError
+    from symdescent.errors import VerificationError as VerificationError
+    from symdescent.loss import Gradient as Gradient
+    from symdescent.loss import Loss as Loss
+    from symdescent.optimizers import GradientDescent as GradientDescent
+    from symdescent.optimizers import Momentum as Momentum
+    from symdescent.optimizers import UpdateRule as UpdateRule
 
 __version__ = "0.1.0"
 

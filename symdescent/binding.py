@@ -13,7 +13,7 @@ import numpy as np
 import sympy as sp
 
 from symdescent.errors import DataError
-from symdescent.graph import REDUCTIONS, Index, Node, reachable
+from symdescent.graph import Index, Node, reachable
 from symdescent.statement import ARRAYS, Statement, name_of
 
 
@@ -37,12 +37,13 @@ class Binder:
 
     statement: Statement
     loads: list[Node] = field(init=False)
-    ranges: list[Index] = field(init=False)
+    _symbols: list[sp.Symbol] = field(init=False)
+    _known: dict[Any, dict[sp.Symbol, int]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         nodes = list(reachable([self.statement.root]))
         self.loads = [node for node in nodes if node.op == "load"]
-        self.ranges = list({node.payload: None for node in nodes if node.op in REDUCTIONS})
+        self._symbols = sorted(self.statement.extents, key=name_of)
 
     def bind(self, params: Any, data: Any = None) -> Bound:
         """Return checked values for all parameters, data and extents, or raise `DataError`."""
@@ -53,9 +54,19 @@ class Binder:
         data = {} if data is None else as_mapping(data, (), "data")
         wanted = (*statement.samples, *(thing for thing in statement.constants if thing not in statement.extents))
         values = {thing: self.value(thing, data, "data") for thing in wanted}
-        extents = self.extents({**parameters, **values}, data)
-        self.check_ranges({**parameters, **values}, extents)
+        extents = self._checked_extents({**parameters, **values}, data)
         return Bound(parameters, values, extents, shapes)
+
+    def _checked_extents(self, values: Mapping[Any, Any], data: Mapping[Any, Any]) -> dict[sp.Symbol, int]:
+        """The extents; shapes that were checked before need not be checked again, unless arrays serve as indices."""
+        key = (*map(np.shape, values.values()), *(look_up(symbol, data) for symbol in self._symbols))
+        if self.statement.lowering.index_arrays or key not in self._known:
+            extents = self.extents(values, data)
+            self.check_ranges(values, extents)
+            if len(self._known) > 100:
+                self._known.clear()
+            self._known[key] = extents
+        return self._known[key]
 
     def parameters(self, given: Mapping[Any, Any]) -> dict[Any, Any]:
         """A value for each parameter: a float, or a contiguous array of doubles."""
