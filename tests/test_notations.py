@@ -76,12 +76,22 @@ def exactly(value: Any) -> Any:
     return np.vectorize(exactly, otypes=[object])(np.asarray(value))
 
 
+@cache
+def free_symbols(e: Any) -> frozenset[Any]:
+    """As SymPy has them for sums, where it takes seconds."""
+    if isinstance(e, sp.Symbol):
+        return frozenset({e})
+    parts = frozenset().union(*map(free_symbols, e.args))
+    return parts - {limit[0] for limit in e.limits} if isinstance(e, (Sum, Product)) else parts
+
+
 class Oracle:
     """The value of expressions at given values of symbols and arrays, computed with mpmath by looping over sums."""
 
     def __init__(self, values: Mapping[Any, Any], first_index: int = 0) -> None:
         self.values = {symbol: exactly(value) for symbol, value in values.items()}
         self.first = first_index
+        self.known: dict[Any, Any] = {}
         for symbol, value in list(self.values.items()):
             if isinstance(symbol, sp.MatrixSymbol) and value.ndim == 1:
                 self.values[symbol] = value[:, None] if symbol.shape[1] == 1 else value[None, :]
@@ -103,10 +113,14 @@ class Oracle:
             return mp.mpf(int(e.p)) / int(e.q)
         if e.is_Symbol:
             return self.values[e]
-        if e.is_number and not e.args:
+        if not e.args and e.is_number:
             return {sp.pi: +mp.pi, sp.E: +mp.e, sp.nan: NAN}.get(e, None) or mp.mpf(float(e))
         if isinstance(e, (Sum, Product)):
-            return self.reduce(e.function, e.limits, bound, mp.mpf(isinstance(e, Product)))
+            free = free_symbols(e)
+            key = e, tuple((symbol, value) for symbol, value in bound.items() if symbol in free)
+            if key not in self.known:
+                self.known[key] = self.reduce(e.function, e.limits, bound, mp.mpf(isinstance(e, Product)))
+            return self.known[key]
         if isinstance(e, sp.Indexed):
             array = self.values[e.base]
             place = tuple(int(self.scalar(part, bound)) - self.first for part in e.indices)
@@ -150,6 +164,8 @@ class Oracle:
             left, right = self.scalar(condition.lhs, bound), self.scalar(condition.rhs, bound)
             return bool(RELATIONS[type(condition)](left, right))
         parts = [self.holds(part, bound) for part in condition.args]
+        if isinstance(condition, sp.ITE):
+            return parts[1] if parts[0] else parts[2]
         return {sp.And: all, sp.Or: any, sp.Not: lambda inner: not inner[0]}[condition.func](parts)
 
     def filled(self, e: Any, bound: Mapping[Any, Any], entry: Callable[[int, int], Any]) -> Any:
@@ -669,9 +685,13 @@ every_notation = pytest.mark.parametrize(("model", "name"), EVERYTHING, ids=lamb
 
 
 @every_notation
-def test_compiled_value_and_gradient_are_those_of_numpy(model: str, name: str) -> None:
+def test_compiled_value_and_gradient_are_those_of_numpy(
+    model: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A notation that is lowered to another loss, or scattered into the wrong entries."""
     stated = notation(model, name)
+    if list(EVERYTHING).index((model, name)) % 2:  # compilation is most of the time that these tests take
+        monkeypatch.setattr(kernels, "load", run_as_python)
     compiled = stated.loss.compile()
     for theta in points(model, stated):
         params, data = split(stated.loss, stated.values(theta))
@@ -886,6 +906,7 @@ class Structure:
     options: dict[str, Any] = field(default_factory=dict)
 
 
+SMALL_NET = {X_: X5[:2, :2], y_: Y5[:2], U1: M34[:2, :2], U2: numbers(2, 2), q1: numbers(2)}
 x8, x9, xn = numbers(8), numbers(9), numbers(5)
 count5, zeros5 = [0, 3, 1, 2, 5], [1.5, 0.0, 2.0, -1.0, 0.5]
 STRUCTURES: dict[str, Structure] = {
@@ -897,11 +918,11 @@ STRUCTURES: dict[str, Structure] = {
         [U1, a1], {**XV, **YV, U1: M34, a1: B4}, "a hidden value that is kept in a buffer of the wrong extent"),
     "two relu layers": Structure(
         lambda: Sum((y_[i] - Sum(second_layer(sd.relu, i, l) * q1[l], (l, 0, G - 1))) ** 2, (i, 0, n - 1)) / n,
-        [U1, U2, q1], {**XV, **YV, U1: M34, U2: numbers(4, 2), q1: numbers(2)},
+        [U1, U2, q1], SMALL_NET,
         "SymPy's Sum drags a Piecewise out of the sums inside of it"),
     "two leaky layers": Structure(
         lambda: Sum((y_[i] - Sum(second_layer(lambda z: sp.Max(z, z / 10), i, l) * q1[l], (l, 0, G - 1))) ** 2, (i, 0, n - 1)),
-        [U1, U2, q1], {**XV, **YV, U1: M34, U2: numbers(4, 2), q1: numbers(2)}, "a Max with two moving arguments"),
+        [U1, U2, q1], SMALL_NET, "a Max with two moving arguments"),
     "pairwise kernel": Structure(
         lambda: Sum(sp.exp(-(u_[i] - u_[j]) ** 2 / 2), (i, 0, n - 1), (j, 0, n - 1)), [u_], {u_: Y5},
         "one array under two indices"),
@@ -925,7 +946,7 @@ STRUCTURES: dict[str, Structure] = {
         lambda: -Sum(delta_[i] * (eta(i) - sp.log(Sum(sp.exp(eta(k)), (k, i, n - 1)))), (i, 0, n - 1)),
         [w_], {**XV, **WV, delta_: [1, 0, 1, 1, 1]}, "a logsumexp whose range depends on an outer index"),
     "attention": Structure(
-        attention, [Q_, P_, X_], {**XV, **YV, Q_: numbers(5, 3), P_: numbers(5, 3)}, "a softmax used as weights"),
+        attention, [Q_, P_, X_], {X_: X5[:3, :2], y_: Y5[:3], Q_: numbers(3, 2), P_: numbers(3, 2)}, "a softmax used as weights"),
     "embedding": Structure(
         lambda: Sum((y_[i] - Sum(E_[c_[i], j] * w_[j], (j, 0, d - 1))) ** 2, (i, 0, n - 1)) / n,
         [E_, w_], {**YV, **WV, E_: numbers(4, 3), c_: [0, 3, 1, 3, 3]}, "entries that are hit twice and set instead of added"),
@@ -1037,16 +1058,13 @@ STRUCTURES: dict[str, Structure] = {
         lambda: sp.Matrix([a, b]).T * sp.Matrix([[1, 2], [3, 4]]) * sp.Matrix([a, b]), [a, b], {a: 0.2, b: 0.3},
         "matrices that are written out"),
 }  # fmt: skip
-NO_READING = {"two leaky layers"}  # right, but takes SymPy several seconds to build
-
 
 @pytest.mark.parametrize("name", STRUCTURES)
 @pytest.mark.usefixtures("in_python")
 def test_structures(name: str) -> None:
     structure = STRUCTURES[name]
     loss = sd.Loss(structure.make(), structure.parameters, **structure.options)
-    agree(loss, structure.values, second=name not in ("two leaky layers", "matrix attention", "attention"),
-          reading=name not in NO_READING)  # fmt: skip
+    agree(loss, structure.values, second=name not in ("two leaky layers", "matrix attention"))
 
 
 @pytest.mark.parametrize("values", [[1.0, 0.0, 2.0, 3.0], [1.0, 0.0, 2.0, 0.0], [0.0, 0.0, 0.0, 1.0]], ids=str)
@@ -1320,7 +1338,7 @@ def dragged(piecewise: Any) -> bool:
 CHUNK = 15
 
 
-@pytest.mark.parametrize("start", range(0, 16 * CHUNK, CHUNK))
+@pytest.mark.parametrize("start", range(0, 14 * CHUNK, CHUNK))
 @pytest.mark.usefixtures("in_python")
 def test_random_losses(start: int) -> None:
     """Whatever the tables above do not think of."""
@@ -1332,6 +1350,6 @@ def test_random_losses(start: int) -> None:
             assert "does not depend" in str(refusal), f"seed {seed}: {e}"
             continue
         try:
-            agree(loss, values, tolerance=1e-10, second=seed % 3 == 0)
+            agree(loss, values, tolerance=1e-10, second=seed % 5 == 0)
         except Exception as failure:
             raise AssertionError(f"seed {seed}: {e} by {parameters} at {values}") from failure
