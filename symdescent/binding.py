@@ -146,8 +146,8 @@ class Binder:
             found = look_up(symbol, data)
             if found is not None:
                 number = as_scalar(symbol, found)
-                if number != int(number):
-                    raise DataError(f"{symbol} is a count, but was given as {number}")
+                if not abs(number) < 2**53 or number != int(number):
+                    raise DataError(f"{symbol} is a count, but was given as {number:g}: give a whole number")
                 known[symbol], origin[symbol] = int(number), f"{symbol} = {int(number)} was given"
         equations = list(self._shape_equations(values))
         while True:
@@ -172,12 +172,16 @@ class Binder:
                 f"the value of {', '.join(missing)} cannot be read off the shape of any array: give it in data=, or "
                 "declare the arrays' shapes, as in IndexedBase('x', shape=(n,))"
             )
+        given = {symbol for symbol in unknown if look_up(symbol, data) is not None}
+        if not partial:
+            inferred = self._inferred_equations(values, {})
+            equations += [each for each in inferred if not each[0].free_symbols & given and each not in equations]
         self._check_equations(equations, known, origin)
         for symbol, number in known.items():
-            if number < 0 or (number == 0 and symbol == statement.sample_count):
-                raise DataError(
-                    f"{symbol} = {number}: there are no samples" if number == 0 else f"{symbol} = {number} is no length"
-                )
+            if number < 0:
+                raise DataError(f"{symbol} = {number} is no length")
+            if number == 0 and symbol.is_positive:
+                raise DataError(f"{symbol} = 0, but it must be positive: there are no samples, or an array is empty")
         return known
 
     def _shape_equations(self, values: Mapping[Any, Any]) -> Iterable[tuple[sp.Expr, int, str]]:
@@ -191,8 +195,12 @@ class Binder:
     def _inferred_equations(
         self, values: Mapping[Any, Any], known: Mapping[sp.Symbol, int]
     ) -> Iterable[tuple[sp.Expr, int, str]]:
-        """Arrays of undeclared shape: the largest index that a sum reaches is taken for the last entry."""
+        """Arrays of undeclared shape: the largest index that a sum reaches is taken for the last entry.
+
+        Sums that leave out the first entry, as those from 1 to n do, tell nothing.
+        """
         reader = self.statement.reader()
+        begun: set[tuple[Any, int]] = set()
         farthest: dict[tuple[Any, int], sp.Expr] = {}
         for load in self.loads:
             if self.statement.shape(load.payload) is not None or load.payload not in values:
@@ -205,11 +213,19 @@ class Binder:
                 written = sp.expand(reader.expression(place, {index: dummy}))
                 if written.coeff(dummy, 1) != 1 or dummy in (written - dummy).free_symbols:
                     continue
+                if written.xreplace({dummy: sp.S.Zero}) == 0:
+                    begun.add((load.payload, axis))
                 reached = sp.expand(written.xreplace({dummy: reader.expression(index.extent) - 1}) + 1)
                 known_reach = farthest.setdefault((load.payload, axis), reached)
                 if (reached - known_reach).is_positive:
                     farthest[load.payload, axis] = reached
         for (array, axis), reached in farthest.items():
+            if reached.free_symbols - set(known) and (array, axis) not in begun:
+                raise DataError(
+                    f"no sum reaches the first entry of {name_of(array)}, whose shape is not declared: for sums from "
+                    f"1 to n, state the loss with first_index=1; else declare the shape, or give "
+                    f"{', '.join(sorted(map(name_of, reached.free_symbols)))} in data="
+                )
             if reached.free_symbols - set(known):
                 shape = np.shape(values[array])
                 yield reached, shape[axis], f"{name_of(array)} has {_axis(shape[axis], axis, len(shape))}"
@@ -254,12 +270,32 @@ class Binder:
 
     def reach(self, place: Node, values: Mapping[Any, Any], extents: Mapping[sp.Symbol, int]) -> tuple[int, int] | None:
         """The least and the largest value of an array position; None where no loop runs."""
-        if any(index.extent.indices for index in place.indices):
+        if not _is_linear(place):
             return _enumerate(place, values, extents)
         try:
             return _interval(place, values, extents)
         except _Empty:
             return None
+
+
+def _is_linear(place: Node) -> bool:
+    """Whether intervals give a position's exact range: each index occurs once, in a sum of multiples."""
+    seen: set[Index] = set()
+    pending = [place]
+    while pending:
+        node = pending.pop()
+        if node.op == "index":
+            if node.payload in seen or node.payload.extent.indices:
+                return False
+            seen.add(node.payload)
+        elif node.op == "mul":
+            if sum(bool(factor.indices) for factor in node.args) > 1:
+                return False
+        elif node.op not in ("const", "symbol", "add", "load") and node.indices:
+            return False
+        if node.op != "load":
+            pending.extend(node.args)
+    return True
 
 
 class _Empty(Exception):
@@ -357,12 +393,19 @@ def _evaluate(
 
 def as_mapping(given: Any, single: tuple[Any, ...], what: str) -> Mapping[Any, Any]:
     """A mapping as it is, or the bare value of a single parameter."""
-    if hasattr(given, "keys") and hasattr(given, "__getitem__"):
+    if given is None:
+        raise DataError(f"no {what} were given: give them by name")
+    if hasattr(given, "keys") and hasattr(given, "__getitem__") and not _is_series(given, single):
         return given  # type: ignore[no-any-return]
     if len(single) == 1:
         return {single[0]: given}
     names = ", ".join(f"{name_of(thing)!r}: …" for thing in single) or "'x': …"
     raise DataError(f"the {what} are to be given by name, as {{{names}}}, not as {type(given).__name__}")
+
+
+def _is_series(given: Any, single: tuple[Any, ...]) -> bool:
+    """Whether a labelled vector is meant as the value of the only parameter."""
+    return len(single) == 1 and getattr(given, "ndim", None) == 1 and look_up(single[0], given) is None
 
 
 def look_up(thing: Any, given: Mapping[Any, Any]) -> Any:
@@ -380,12 +423,16 @@ def look_up(thing: Any, given: Mapping[Any, Any]) -> Any:
 
 def as_scalar(thing: Any, value: Any) -> float:
     """A real number."""
+    if value is np.ma.masked:
+        raise DataError(f"{name_of(thing)} is masked: give a number")
     try:
         array = np.asarray(value)
         if array.ndim == 0 or (array.ndim == 1 and array.size == 1 and not isinstance(value, (list, tuple))):
             if array.dtype.kind == "c":
                 raise DataError(f"{name_of(thing)} = {value} is complex: losses are real")
             return float(array.reshape(-1)[0])
+    except OverflowError as error:
+        raise DataError(f"{name_of(thing)} = {str(value)[:12]}… is too large for a double (1.8e308)") from error
     except (TypeError, ValueError) as error:
         raise DataError(f"{name_of(thing)} = {str(value)[:40]!r} is not a number") from error
     raise DataError(f"{name_of(thing)} is a scalar, but was given an array of shape {np.shape(value)}")
@@ -405,7 +452,7 @@ def as_array(thing: Any, value: Any, integral: bool = False) -> Any:
     if array.dtype.kind == "O":
         try:
             array = array.astype(np.float64)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise DataError(f"{name} has entries that are not numbers (dtype object): {error}") from error
     if array.dtype.kind not in "fiub":
         raise DataError(f"{name} has dtype {array.dtype}: real numbers are needed")
@@ -413,12 +460,20 @@ def as_array(thing: Any, value: Any, integral: bool = False) -> Any:
         array = array.astype(np.float64)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
-    if integral and array.dtype.kind != "i":
-        whole = array.astype(np.int64)
-        if not np.array_equal(whole, array):
+    if array.dtype.kind == "b":
+        array = array.view(np.uint8)
+    return _as_positions(name, array) if integral else array
+
+
+def _as_positions(name: str, array: Any) -> Any:
+    """Array positions: whole numbers, in a type that does not wrap when something is added."""
+    if array.dtype.kind == "f" or array.dtype.itemsize > 8 or array.dtype == np.uint64:
+        if not np.isfinite(array).all() or (np.abs(array) > 2**53).any():
+            wrong = array[~(np.abs(array) <= 2**53)][0]
+            raise DataError(f"{name} is used as an index, but holds {wrong}: positions are whole numbers")
+        if not np.array_equal(np.rint(array), array):
             raise DataError(f"{name} is used as an index, but holds values that are not whole numbers")
-        array = whole
-    return array
+    return array.astype(np.int64, copy=False)
 
 
 def explain_non_finite(values: Mapping[Any, Any]) -> None:

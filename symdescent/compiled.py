@@ -41,6 +41,9 @@ class CompiledLoss:
         )
         self._descents: dict[UpdateRule, DescentSource] = {}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return CompiledLoss, (self.statement,)
+
     @property
     def source(self) -> str:
         """The generated module: the kernels `value` and `value_and_gradient`, or the loop that carries out a table."""
@@ -93,7 +96,9 @@ class CompiledLoss:
                     f"the direction along {name_of(parameter)} has shape {np.shape(value)}, the parameter "
                     f"{np.shape(bound.parameters[parameter])}: they must agree"
                 )
-        return bound.as_given(self.kernels.hessian_vector_product(bound, along))
+        product = self.kernels.hessian_vector_product(bound, along)
+        self._diagnose(bound, product.values())
+        return bound.as_given(product)
 
     def as_scipy(self, data: Any = None, start: Any = None) -> FlatLoss:
         """Return ``x ↦ (f, g)`` on one flat vector, as ``scipy.optimize.minimize(..., jac=True)`` takes it.

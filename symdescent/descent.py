@@ -15,7 +15,7 @@ from symdescent.binding import Bound, explain_non_finite
 from symdescent.codegen import descent_loop as loop
 from symdescent.codegen import tape
 from symdescent.compiled import CompiledLoss, LoopKernels
-from symdescent.errors import StatementError, UnsupportedError
+from symdescent.errors import KinkError, StatementError, UnsupportedError
 from symdescent.optimizers import GradientDescent, UpdateRule
 from symdescent.statement import ARRAYS, name_of
 
@@ -23,6 +23,7 @@ HISTORY_ROWS = 4096
 TRAJECTORY_ENTRIES = 4_000_000
 CHUNK_SECONDS = 0.1
 STEPS_DONE, INTERRUPTED = 6, 7
+_LARGEST = float(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +131,14 @@ def _check_options(steps: int | None, epochs: int | None, tolerances: Mapping[st
             f"steps={steps} and epochs={epochs} differ, but with all samples in every step they are the same: give one"
         )
     chosen = steps if steps is not None else epochs if epochs is not None else 1000
-    if isinstance(chosen, bool) or int(chosen) != chosen or chosen < 0:
+    if (
+        isinstance(chosen, bool)
+        or not isinstance(chosen, (int, float, np.number))
+        or not (0 <= chosen < 2**62 and int(chosen) == chosen)
+    ):
         raise StatementError(f"steps={chosen!r} is not a number of steps: give a whole number from 0 on")
     for name, value in tolerances.items():
-        if not value >= 0:
+        if not isinstance(value, (int, float, np.number)) or not value >= 0:
             raise StatementError(
                 f"{name}={value!r} is not a tolerance: give a number from 0 on (0 switches the test off)"
             )
@@ -178,7 +183,7 @@ class _Run:
         """Run chunks until something stops the descent; True if it was interrupted."""
         fixed = [*self.bound_data(), *(each.value for each in self.rule.hyperparameters)]
         tolerances = [tolerance if tolerance > 0 else -1.0 for tolerance in (gtol, xtol, ftol)]
-        limit, chunk = math.inf, 1
+        limit, chunk = _LARGEST, 1
         try:
             while self.counters[loop.STATUS] == loop.RUNNING and self.counters[loop.STEPS] < steps:
                 if self.counters[loop.ROWS] == len(self.history):
@@ -200,7 +205,7 @@ class _Run:
                     self.trajectory,
                 )
                 seconds = time.perf_counter() - began
-                if limit == math.inf:
+                if limit == _LARGEST:
                     limit = 1e10 * (1.0 + abs(self.measured[loop.VALUE]))
                     chunk = 16
                 elif seconds < CHUNK_SECONDS:
@@ -264,6 +269,11 @@ class _Run:
         if status in (loop.NOT_FINITE, loop.DIVERGED):
             explain_non_finite(self.bound.data)
             explain_non_finite(self.bound.parameters)
+            if self.statement.kinks == "raise" and np.isfinite(fun):
+                raise KinkError(
+                    f"the descent met a kink after {int(self.counters[loop.STEPS])} steps, and the loss was "
+                    'stated with kinks="raise": choose a subgradient with kinks="min-norm", "left" or "right"'
+                )
         done = int(self.counters[loop.STEPS])
         jac = np.concatenate([np.ravel(part) for part in gradient.values()])
         history, trajectory = self._records(done, fun, jac, params)
@@ -317,7 +327,10 @@ class _Run:
             loop.LOSS: "the loss changed by no more than ftol in the last step; lower ftol to go on",
             loop.NOT_FINITE: f"the loss or its gradient became infinite or undefined after {done} steps: {smaller}, "
             "or start inside the domain",
-            loop.DIVERGED: f"the loss grew past 1e10 times its first value after {done} steps: {smaller}",
+            loop.DIVERGED: f"the loss fell below -1e10 times its first size after {done} steps: "
+            "it seems to have no minimum"
+            if self.measured[loop.VALUE] < 0
+            else f"the loss grew past 1e10 times its first value after {done} steps: {smaller}",
             STEPS_DONE: f"all {steps} steps are done",
             INTERRUPTED: f"interrupted after {done} steps; this is what was reached",
         }

@@ -8,7 +8,6 @@ rebuilt; where nothing can be written, modules are compiled in memory.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import shutil
 import stat
@@ -28,9 +27,9 @@ def cache_directory() -> Path | None:
 
     ``$SYMDESCENT_CACHE``, else ``$XDG_CACHE_HOME/symdescent``, else ``~/.cache/symdescent``.
     """
-    chosen = os.environ.get(CACHE_VARIABLE)
-    base = Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "symdescent"
+    chosen, shared = os.environ.get(CACHE_VARIABLE), os.environ.get("XDG_CACHE_HOME")
     try:
+        base = Path(chosen).expanduser() if chosen else Path(shared or Path.home() / ".cache") / "symdescent"
         base.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = base.stat()
         owned = not hasattr(os, "getuid") or status.st_uid == os.getuid()
@@ -43,7 +42,7 @@ def cache_directory() -> Path | None:
             return None
         with tempfile.TemporaryFile(dir=base):
             return base
-    except OSError:
+    except (OSError, RuntimeError):  # nowhere to write, or no home
         return None
 
 
@@ -65,11 +64,8 @@ def call(function: Callable[..., Any], *args: Any) -> Any:
     """Call a compiled function; if its cached machine code is damaged, drop it and compile again."""
     try:
         return function(*args)
-    except (EOFError, ImportError, AttributeError, OSError, ValueError, KeyError, IndexError) as error:
-        if not _is_unpickling(error):
-            raise
     except Exception as error:
-        if type(error).__name__ != "UnpicklingError":
+        if not _is_reading_cache(error):
             raise
     module = sys.modules[function.__module__]
     forget(module)
@@ -91,7 +87,7 @@ def clear_cache() -> None:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _is_unpickling(error: BaseException) -> bool:
+def _is_reading_cache(error: BaseException) -> bool:
     """Whether an error comes from reading Numba's cache, not from the kernel."""
     trace = error.__traceback__
     while trace is not None:
@@ -122,17 +118,12 @@ def _write(path: Path, source: str) -> None:
 
 def _run(name: str, source: str, path: Path | None) -> ModuleType:
     """Execute a module; it is registered first, because Numba's cache looks modules up by name."""
-    if path is None:
-        module = ModuleType(name)
-        sys.modules[name] = module
-        exec(compile(source, f"<{name}>", "exec"), module.__dict__)
-        return module
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = ModuleType(name)
+    if path is not None:
+        module.__file__ = str(path)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        exec(compile(source, f"<{name}>" if path is None else str(path), "exec"), module.__dict__)
     except BaseException:
         del sys.modules[name]
         raise

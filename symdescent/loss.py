@@ -83,6 +83,9 @@ class Loss:
         """The other free symbols and arrays: given with the data, or read off the shapes of arrays."""
         return self.statement.constants
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.statement)
+
     def __repr__(self) -> str:
         over = f", samples={list(self.samples)}" if self.samples else ""
         return f"Loss({self.expression}, {list(self.parameters)}{over})"
@@ -199,6 +202,12 @@ class Loss:
         from symdescent.descent import descend
 
         return descend(self._compiled, start, data, optimizer, **options)
+
+
+def _restored(kind: type[Loss], statement: Statement) -> Loss:
+    loss = kind.__new__(kind)
+    loss.statement = statement
+    return loss
 
 
 class Gradient(Mapping[Any, Any]):

@@ -45,14 +45,14 @@ class Statement:
 
     def fresh(self) -> Statement:
         """The same statement, lowered into a new graph."""
-        return state(
-            self.expression,
-            self.parameters,
-            samples=self.samples,
-            reduction=self.reduction,
-            first_index=self.first_index,
-            kinks=self.kinks,
-        )
+        return _restate(*self._stated)
+
+    @property
+    def _stated(self) -> tuple[Any, ...]:
+        return self.expression, self.parameters, self.samples, self.reduction, self.first_index, self.kinks
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restate, self._stated
 
     def scatters(self, exact_products: bool = False) -> list[Scatter]:
         """The gradient of all parameters, by one reverse sweep."""
@@ -72,6 +72,10 @@ class Statement:
         if isinstance(base, sp.MatrixSymbol) and base is thing and shape[1] == 1:
             return (shape[0],)
         return None if shape is None else tuple(map(sp.sympify, shape))
+
+
+def _restate(expression: Any, parameters: Any, samples: Any, reduction: str, first_index: int, kinks: str) -> Statement:
+    return state(expression, parameters, samples=samples, reduction=reduction, first_index=first_index, kinks=kinks)
 
 
 def name_of(thing: Any) -> str:
@@ -199,7 +203,7 @@ def _listed(things: Any) -> tuple[Any, ...]:
         return ()
     if isinstance(things, (*ARRAYS, sp.Basic, str)) and not isinstance(things, sp.Tuple):
         return (things,)
-    return tuple(things)
+    return tuple(things) if isinstance(things, Iterable) else (things,)
 
 
 def _check_kind(thing: Any, role: str) -> None:
@@ -289,6 +293,8 @@ def _check_names(things: Iterable[Any]) -> None:
     """Data are keyed by name: one name, one symbol."""
     seen: dict[str, Any] = {}
     for thing in things:
+        if not name_of(thing).strip():
+            raise StatementError("a symbol of the loss has an empty name: give it a name")
         other = seen.setdefault(name_of(thing), thing)
         if other == thing:
             continue

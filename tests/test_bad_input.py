@@ -808,6 +808,8 @@ def test_nan_and_infinity_in_data_are_named_with_their_place(bad, verb, ways):
     with pytest.raises(DataError) as error:
         ways[verb](WS, {"X": features, "y": YS})
     says(error, "X", str(bad), "(1, 1)")
+    if verb == "hessian_vector_product":  # the second derivative of the squares does not depend on the targets
+        return
     with pytest.raises(DataError) as error:
         ways[verb](WS, {"X": XS, "y": targets})
     says(error, "y", str(bad), "2")

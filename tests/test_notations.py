@@ -81,8 +81,12 @@ def free_symbols(e: Any) -> frozenset[Any]:
     """As SymPy has them for sums, where it takes seconds."""
     if isinstance(e, sp.Symbol):
         return frozenset({e})
-    parts = frozenset().union(*map(free_symbols, e.args))
-    return parts - {limit[0] for limit in e.limits} if isinstance(e, (Sum, Product)) else parts
+    if not isinstance(e, (Sum, Product)):
+        return frozenset().union(*map(free_symbols, e.args))
+    found = free_symbols(e.function)
+    for index, *bounds in e.limits:  # the innermost first
+        found = (found - {index}).union(*map(free_symbols, bounds))
+    return found
 
 
 class Oracle:

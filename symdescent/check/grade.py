@@ -62,7 +62,7 @@ class _Grader:
         self, statement: Statement, gradient: Any, parameter: Any, candidate: Any, seed: int, first: Bound | None
     ) -> None:
         self.statement, self.gradient, self.parameter = statement, gradient, parameter
-        self.candidate = sp.sympify(candidate)
+        self.candidate = _expression(candidate)
         self.correct = gradient[parameter]
         self.keys = gradient.indices.get(parameter, ())
         self._check_symbols()
@@ -258,6 +258,20 @@ class _Grader:
         at = ", ".join(f"{name} = {value:.4g}" for name, value in scalars.items()) or "a random point"
         entry = f", component {place}," if place else ""
         return f"at {at}{entry} it gives {theirs[place]:.6g} instead of {ours[place]:.6g}"
+
+
+def _expression(candidate: Any) -> Any:
+    """A candidate as a SymPy expression; text is refused, not evaluated."""
+    try:
+        expression = sp.sympify(candidate, strict=True)
+    except (sp.SympifyError, TypeError, ValueError):
+        expression = None
+    if isinstance(expression, sp.MatrixBase):
+        expression = expression.as_immutable()
+    numeric = isinstance(expression, sp.Expr) or getattr(expression, "is_Matrix", False)
+    if not numeric or candidate is None:
+        raise StatementError(f"the candidate gradient {str(candidate)[:60]!r} is not an expression: give one in SymPy")
+    return expression
 
 
 def _with_names(statement: Statement, bound: Bound, expression: Any) -> Bound:

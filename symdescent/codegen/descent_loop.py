@@ -6,6 +6,7 @@ between two chunks loses nothing. Scalar parameters and scalar states live in lo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import sympy as sp
 
 from symdescent.codegen import tape
+from symdescent.codegen.expand import expand
 from symdescent.codegen.names import Names
 from symdescent.codegen.program import KernelWriter, Signature
 from symdescent.codegen.scalar_printer import HELPERS, ScalarPrinter
@@ -192,7 +194,8 @@ class _DescentWriter:
         self.writer.helpers |= body.helpers | self.helpers | {"difference", "maximum"}
         function = f"@fast\ndef descend({', '.join(arguments)}):\n" + "\n".join(_indent(lines))
         functions = [tape.interpreter_function(), function] if self.long else [function]
-        source = self.writer.module(f"Descent of a loss by {self.rule.name}.", functions)
+        plain = re.fullmatch(r"[\w -]{1,60}", self.rule.name, re.ASCII)
+        source = self.writer.module(f"Descent of a loss by {self.rule.name if plain else 'an update rule'}.", functions)
         return DescentSource(
             source, tuple(self.scalars), tuple((p, each.symbol) for p in self.arrays for each in self.rule.state)
         )
@@ -311,7 +314,7 @@ class _DescentWriter:
         if symbol not in names:  # an abbreviation
             names[symbol] = self.names.fresh(symbol.name, "u")
         graph = Graph()
-        node = Lowering(graph).lower(expression)
+        (node,) = expand(graph, [Lowering(graph).lower(expression)])
         number = f"float(counters[{STEPS}] + step)"
 
         def refer(part: Node) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import sympy as sp
@@ -75,10 +76,13 @@ class KernelWriter:
         )
         self.helpers: set[str] = set()
 
-    @property
-    def is_long(self) -> bool:
-        """Whether the statement is too long to be written into comments."""
-        return sum(1 for _ in reachable([self.statement.root])) > 200
+    @cached_property
+    def may_be_shown(self) -> bool:
+        """Whether the statement can be written into comments: it is short, and all of its names are plain."""
+        statement = self.statement
+        things = {*statement.parameters, *statement.samples, *statement.constants, *statement.lowering.bound}
+        plain = all(is_plain(name_of(thing)) for thing in things)
+        return plain and sum(1 for _ in reachable([statement.root])) <= 200
 
     def signature(self, names: Names, directions: Sequence[Direction] = (), outputs: bool = True) -> Signature:
         """Give the arguments their identifiers."""
@@ -116,7 +120,7 @@ class KernelWriter:
             frozenset(self.data),
             frozenset(statement.lowering.index_arrays),
         )
-        if not self.is_long:
+        if self.may_be_shown:
             printer.comment = _Commentator(statement, printer)
         return printer
 
@@ -127,15 +131,16 @@ class KernelWriter:
         values: Sequence[Node],
         scatters: Sequence[Scatter] = (),
         directions: Sequence[Direction] = (),
+        differentiated: bool = False,
     ) -> str:
         """The source of one kernel: it fills the gradient arrays and returns the values and scalar derivatives."""
         names = Names()
-        signature = self.signature(names, directions, outputs=bool(scatters))
+        signature = self.signature(names, directions, outputs=differentiated)
         printer = self.printer(names, signature, values, scatters)
         body = printer.lines()
         start = []
         results = [printer.result(value) for value in printer.plan.values]
-        if scatters:
+        if differentiated:
             for parameter in self.statement.parameters:
                 gradient = signature.gradients[parameter]
                 if parameter not in printer.once:
@@ -158,7 +163,11 @@ class KernelWriter:
         functions = [
             self.function("value", "The loss.", [self.statement.root]),
             self.function(
-                "value_and_gradient", "The loss and its gradient, in one pass.", [self.statement.root], scatters
+                "value_and_gradient",
+                "The loss and its gradient, in one pass.",
+                [self.statement.root],
+                scatters,
+                differentiated=True,
             ),
         ]
         return self.module("Value and gradient of a loss.", functions)
@@ -168,7 +177,7 @@ class KernelWriter:
         moved = second_order(self.statement)
         directions = tuple(map(Direction, self.statement.parameters))
         text = "The Hessian times a direction."
-        function = self.function("hessian_vector_product", text, [], moved or [_nothing(self.statement)], directions)
+        function = self.function("hessian_vector_product", text, [], moved, directions, differentiated=True)
         return self.module("Hessian-vector product of a loss.", [function])
 
     def module(self, title: str, functions: Sequence[str]) -> str:
@@ -178,8 +187,7 @@ class KernelWriter:
 
     def stated(self) -> str:
         """The statement in a docstring, if all names may stand there."""
-        things = (*self.statement.parameters, *self.statement.samples, *self.statement.constants)
-        if not all(is_plain(name_of(thing)) for thing in things) or self.is_long:
+        if not self.may_be_shown:
             return "\n"
         written = str(self.statement.expression)
         if len(written) > 400 or not written.isascii() or '"' in written or "\\" in written:
@@ -212,14 +220,6 @@ def _along(graph: Graph, leaf: Node) -> Node:
     return graph.load(direction, leaf.args) if leaf.args else graph.symbol(direction)
 
 
-def _nothing(statement: Statement) -> Scatter:
-    """A contribution of zero, for a loss that is linear."""
-    parameter = statement.parameters[0]
-    scalar_like = not isinstance(parameter, ARRAYS)
-    places = () if scalar_like else (statement.graph.zero,) * statement.lowering.ranks[parameter]
-    return Scatter(parameter, places, statement.graph.zero, frozenset())
-
-
 @dataclass(slots=True)
 class _Commentator:
     """Says what a sum is, in the names of the loops around it, if that is short."""
@@ -236,12 +236,7 @@ class _Commentator:
             self.reader.arrays[direction] = kind(direction.name)
 
     def __call__(self, node: Node) -> str | None:
-        things = (*self.statement.parameters, *self.statement.samples, *self.statement.constants)
-        if (
-            node.op != "sum"
-            or self.statement.graph.size > 2000
-            or not all(is_plain(name_of(thing)) for thing in things)
-        ):
+        if node.op != "sum":
             return None
         environment: dict[Index, sp.Expr] = {index: sp.Symbol(self.printer._name(index)) for index in node.indices}
         try:

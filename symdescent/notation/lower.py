@@ -146,7 +146,8 @@ def _number(low: Lowering, expression: Any, scope: Scope) -> Rule:
 
 
 def _symbol(low: Lowering, expression: Any, scope: Scope) -> Rule:
-    if expression.is_real is False or expression.is_imaginary:
+    declared_complex = expression.is_complex and expression.is_real is None
+    if expression.is_real is False or expression.is_imaginary or declared_complex:
         raise UnsupportedError(f"{expression} is declared complex: losses are real functions of real symbols")
     return low.graph.symbol(expression)
     yield  # pragma: no cover

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from symdescent.differentiate import is_entry, match_index
+from symdescent.errors import UnsupportedError
 from symdescent.graph import Graph, Node
 
 
@@ -118,6 +119,10 @@ def exp(graph: Graph, argument: Node) -> Node:
 def power(graph: Graph, base: Node, exponent: Node) -> Node:
     """A power; a negative one of a sum of exponentials becomes an exponential itself, square roots are named."""
     number = exponent.number
+    if base.number is not None and base.number < 0 and number is None and not _is_whole(exponent):
+        raise UnsupportedError(
+            f"a power of the negative number {base.number} is real only for whole exponents: write cos(pi*k), or Abs"
+        )
     if number is not None and number < 0 and base.op in ("add", "sum"):
         inside = logarithm(graph, base)
         if inside is not None:
@@ -128,6 +133,13 @@ def power(graph: Graph, base: Node, exponent: Node) -> Node:
         root = graph.call("sqrt", base)
         return root if number > 0 else graph.power(root, graph.const(-1))
     return graph.power(base, exponent)
+
+
+def _is_whole(node: Node) -> bool:
+    """Whether a node is an integer: made of indices, integer symbols and whole numbers."""
+    if node.op in ("add", "mul"):
+        return all(map(_is_whole, node.args))
+    return isinstance(node.number, int) or node.op == "index" or (node.op == "symbol" and bool(node.payload.is_integer))
 
 
 def mul(graph: Graph, factors: Sequence[Node]) -> Node:
