@@ -174,8 +174,8 @@ class Binder:
             )
         given = {symbol for symbol in unknown if look_up(symbol, data) is not None}
         if not partial:
-            inferred = self._inferred_equations(values, {})
-            equations += [each for each in inferred if not each[0].free_symbols & given and each not in equations]
+            undeclared = self._inferred_equations(values, {})
+            equations += [each for each in undeclared if not each[0].free_symbols & given and each not in equations]
         self._check_equations(equations, known, origin)
         for symbol, number in known.items():
             if number < 0:
@@ -332,8 +332,6 @@ def _interval(node: Node, values: Mapping[Any, Any], extents: Mapping[sp.Symbol,
     if node.payload in ("max", "min"):
         choose = max if node.payload == "max" else min
         return choose(low for low, _ in parts), choose(high for _, high in parts)
-    if node.payload == "relu":
-        return max(0, parts[0][0]), max(0, parts[0][1])
     if node.payload == "Mod":
         return 0, parts[1][1] - 1
     return parts[0]
@@ -384,6 +382,7 @@ def _evaluate(
         "min": np.minimum,
         "Mod": np.mod,
         "relu": lambda x: np.maximum(x, 0),
+        "Abs": np.abs,
     }
     return whole[node.payload](*args) if node.payload in whole else args[0]
 

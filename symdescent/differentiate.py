@@ -116,6 +116,9 @@ def _contributions(
     elif node.op == "call" and node.payload in ("max", "min"):
         for argument, contribution in _extremum(graph, node, adjoint, active, kinks):
             yield argument, contribution, node.indices
+    elif node.op == "mul" and len(node.args) > 4:
+        for argument, contribution in _long_product(graph, node, adjoint, active):
+            yield argument, contribution, node.indices
     elif node.op == "product":
         yield node.args[0], _product(graph, node, adjoint, exact_products), node.indices
     else:
@@ -144,6 +147,18 @@ def _mul(graph: Graph, node: Node, adjoint: Node, place: int, kinks: str) -> Nod
             parts.append(graph.stretch(node, low, middle))
             low = middle
     return graph.mul(*parts)
+
+
+def _long_product(graph: Graph, node: Node, adjoint: Node, active: set[Node]) -> Iterator[tuple[Node, Node]]:
+    """The same for many factors, at a cost linear in their number: what stands before times what stands after."""
+    after = [adjoint]
+    for factor in reversed(node.args[1:]):
+        after.append(graph.group([factor, after[-1]]) if after[-1] is not graph.one else factor)
+    before: Node | None = None
+    for factor, rest in zip(node.args, reversed(after), strict=True):
+        if factor in active:
+            yield factor, rest if before is None else graph.mul(before, rest)
+        before = factor if before is None else graph.group([before, factor])
 
 
 def _power(graph: Graph, node: Node, adjoint: Node, place: int, kinks: str) -> Node:
@@ -202,11 +217,47 @@ def _ramp_slope(graph: Graph, node: Node, kinks: str) -> Node:
 
 
 def _extremum(graph: Graph, node: Node, adjoint: Node, active: set[Node], kinks: str) -> Iterator[tuple[Node, Node]]:
-    """Max and Min: the adjoint goes to the largest argument; ties are decided by the convention for kinks.
+    """Max and Min: the adjoint goes to the argument that attains the value; ties follow the convention for kinks.
 
-    Against a constant, least norm means the constant's slope 0; among k arguments that tie, each gets 1/k. "left"
-    takes the first, "right" the last of those that tie.
+    Least norm: against a constant, the constant's slope 0; among k arguments that tie, 1/k each. "left" takes the
+    first, "right" the last of those that tie (of a ramp, the slope on its left or right side). Few arguments are
+    compared with each other, many with the value, so that the cost stays linear in their number.
     """
+    if len(node.args) <= 3:
+        yield from _few_extremum(graph, node, adjoint, active, kinks)
+        return
+    constants = [argument for argument in node.args if argument not in active]
+    moving = [argument for argument in node.args if argument in active]
+    below = node.payload == "max"
+    attains = {
+        argument: graph.relation("less_equal", *((node, argument) if below else (argument, node)))
+        for argument in node.args
+    }
+    constant_attains = graph.any(*(attains[argument] for argument in constants))
+    count = graph.add(*(graph.select(attains[argument], graph.one, graph.zero) for argument in moving))
+    taken = graph.false
+    for argument in moving if kinks != "right" else reversed(moving):
+        condition, contribution = attains[argument], adjoint
+        if kinks == "min-norm":
+            condition = graph.all(condition, graph.negation(constant_attains))
+            if len(moving) > 1:
+                contribution = graph.mul(adjoint, graph.power(count, graph.const(-1)))
+        elif kinks == "raise":
+            alone = graph.all(graph.negation(constant_attains), graph.relation("less", count, graph.const(2)))
+            contribution = graph.select(alone, adjoint, graph.const(float("nan")))
+        else:
+            gives_way = (node.payload == "max") == (kinks == "left")
+            if constants and gives_way:
+                condition = graph.all(condition, graph.negation(constant_attains))
+            condition = graph.all(condition, graph.negation(taken))
+            taken = graph.any(taken, attains[argument])
+        yield argument, graph.select(condition, contribution, graph.zero)
+
+
+def _few_extremum(
+    graph: Graph, node: Node, adjoint: Node, active: set[Node], kinks: str
+) -> Iterator[tuple[Node, Node]]:
+    """The same for few arguments, compared in pairs: written so, the derivative reads as one expects."""
 
     def beats(a: Node, b: Node, strictly: bool) -> Node:
         left, right = (b, a) if node.payload == "max" else (a, b)
@@ -257,10 +308,12 @@ def _log_softmax(
     z, total = node.args
     if total.op == "call":  # of finitely many scalars, z among them
         for argument in dict.fromkeys(total.args):
-            if argument not in active:
-                continue
-            share = graph.call("expm1", node) if argument is z else graph.call("softmax", argument, total)
-            yield argument, graph.neg(graph.mul(adjoint, share)), node.indices
+            if argument in active:
+                times = graph.const(total.args.count(argument))
+                share = graph.mul(times, graph.call("softmax", argument, total))
+                if argument is z:
+                    share = graph.call("expm1", node) if times is graph.one else graph.add(share, graph.const(-1))
+                yield argument, graph.neg(graph.mul(adjoint, share)), node.indices
         return
     body, index = total.args[0], total.payload
     place = match_index(graph, body, z, index)

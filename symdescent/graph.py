@@ -339,12 +339,15 @@ class Graph:
         return body
 
     def _constant_reduction(self, op: str, body: Node, index: Index) -> Node:
+        count = (
+            index.extent if _is_count(index.extent) else self.call("relu", index.extent)
+        )  # an empty range has no terms
         if op == "sum":
-            return self.mul(index.extent, body)
+            return self.mul(count, body)
         if op == "product":
-            return self.power(body, index.extent)
+            return self.power(body, count)
         if op == "logsumexp":
-            return self.add(body, self.call("log", index.extent))
+            return self.add(body, self.call("log", count))
         return body
 
     def _canonical(self, index: Index, taken: frozenset[Index]) -> Index:
@@ -421,6 +424,17 @@ class Graph:
             "not": self.negation,
         }
         return build[node.op](*args)
+
+
+def _is_count(extent: Node) -> bool:
+    """Whether an extent is surely not negative: a positive symbol, less one at most."""
+    if extent.op == "add" and len(extent.args) == 2 and extent.args[0].number is not None:
+        return extent.args[0].number >= -1 and extent.args[1].op == "symbol" and _is_count(extent.args[1])
+    if extent.op == "add" and len(extent.args) == 2 and extent.args[1].number is not None:
+        return extent.args[1].number >= -1 and extent.args[0].op == "symbol" and _is_count(extent.args[0])
+    if extent.number is not None:
+        return extent.number >= 0
+    return extent.op == "symbol" and bool(getattr(extent.payload, "is_positive", False))
 
 
 def _age(node: Node) -> int:

@@ -88,7 +88,11 @@ class Loss:
 
     def __repr__(self) -> str:
         over = f", samples={list(self.samples)}" if self.samples else ""
-        return f"Loss({self.expression}, {list(self.parameters)}{over})"
+        try:
+            written = str(self.expression)
+        except RecursionError:
+            written = "<an expression too deep to be printed>"
+        return f"Loss({written}, {list(self.parameters)}{over})"
 
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {sp.latex(self.expression)}$"

@@ -180,7 +180,7 @@ def test_keywords_builtins_and_names_of_generated_code_may_be_symbols():
              "\u00b5", "\u03bc", "limit", "status", "due", "row", "counters", "S", "N", "E", "I", "gamma"]  # fmt: skip
     symbols = [sp.Symbol(name) for name in names]
     loss = sd.Loss(sp.Add(*((s - k) ** 2 for k, s in enumerate(symbols, 1))), symbols)
-    start = {name: 0.5 for name in names}
+    start = dict.fromkeys(names, 0.5)
     value, gradient = loss.compile().value_and_gradient(start)
     assert value == pytest.approx(sum((0.5 - k) ** 2 for k in range(1, len(names) + 1)))
     assert [gradient[s] for s in symbols] == [2 * (0.5 - k) for k in range(1, len(names) + 1)]
@@ -247,7 +247,9 @@ def test_empty_names_are_refused_also_where_parameters_are_not_named():
 def test_names_with_spaces_work():
     # a name is split at its spaces
     wide = sp.Symbol("step size")
-    result = sd.Loss((wide - 2) ** 2, wide).descend({"step size": 0.0}, optimizer=sd.GradientDescent(0.5), steps=1, gtol=0)
+    result = sd.Loss((wide - 2) ** 2, wide).descend(
+        {"step size": 0.0}, optimizer=sd.GradientDescent(0.5), steps=1, gtol=0
+    )
     assert result.params == {"step size": 2.0}
 
 
@@ -313,7 +315,10 @@ STATEMENTS = {
     "infinite sum": (lambda: sd.Loss(Sum(w**i, (i, 0, sp.oo)), w), ["i", "infinite", "finite bounds"]),
     "fractional bound": (lambda: sd.Loss(Sum(w**i, (i, 0, sp.Rational(1, 2))), w), ["i", "3/2", "count"]),
     "fractional index": (lambda: sd.Loss(Sum(S[i / 2], (i, 0, n - 1)), S), ["i/2", "integer"]),
-    "number of indices": (lambda: sd.Loss(Sum(Base("q")[i] + Base("q")[i, i], (i, 0, n - 1)), Base("q")), ["q", "2 indices"]),
+    "number of indices": (
+        lambda: sd.Loss(Sum(Base("q")[i] + Base("q")[i, i], (i, 0, n - 1)), Base("q")),
+        ["q", "2 indices"],
+    ),
     "index outside its sum": (lambda: sd.Loss(Sum(S[i], (i, 0, n - 1)) * S[i], S), ["i", "outside", "another symbol"]),
     "reduction": (lambda: sd.Loss(w * x, w, samples=x, reduction="max"), ["reduction='max'", "'mean'", "'sum'"]),
     "first_index": (lambda: sd.Loss(w**2, w, first_index=2), ["first_index=2", "0, 1"]),
@@ -655,7 +660,9 @@ def verbs(loss: sd.Loss):
         "value": run.value,
         "gradient": run.gradient,
         "value_and_gradient": run.value_and_gradient,
-        "hessian_vector_product": lambda p, data: run.hessian_vector_product(p, WS if single else {"w": 1.0, "b": 1.0}, data),
+        "hessian_vector_product": lambda p, data: run.hessian_vector_product(
+            p, WS if single else {"w": 1.0, "b": 1.0}, data
+        ),
         "descend": lambda p, data: loss.descend(p, data, steps=1),
         "check": lambda p, data: loss.check(p, data),
     }
@@ -790,7 +797,11 @@ def test_scalars_of_any_numeric_kind(kind):
 def test_what_is_no_real_number_is_refused(kind):
     # np.ma.masked read as 0.0, 1j as its real part, an OverflowError from float()
     value, words = BAD_SCALARS[kind]
-    for use in (PARABOLA.compile().value, lambda start: PARABOLA.descend(start, steps=1), lambda at: PARABOLA.check(at=at)):
+    for use in (
+        PARABOLA.compile().value,
+        lambda start: PARABOLA.descend(start, steps=1),
+        lambda at: PARABOLA.check(at=at),
+    ):
         with pytest.raises(DataError) as error:
             use(value)
         says(error, *words)
@@ -879,7 +890,13 @@ def test_data_may_be_keyed_by_object_name_or_table():
     run = LINE.compile()
     other = sp.Symbol("w", real=True)
     for params in (start, {w: 1.0, b: 0.5}, {w: 1.0, "b": 0.5}, pd.Series(start), {other: 1.0, b: 0.5}):
-        for data in ({"x": xs, "y": ys}, {x: xs, y: ys}, frame, {"x": frame["x"], "y": frame["y"]}, {"x": xs, "y": ys, "n": 3}):
+        for data in (
+            {"x": xs, "y": ys},
+            {x: xs, y: ys},
+            frame,
+            {"x": frame["x"], "y": frame["y"]},
+            {"x": xs, "y": ys, "n": 3},
+        ):
             assert run.value(params, data) == pytest.approx(expected, rel=1e-14)
     with pytest.raises(DataError) as error:
         run.value(start, frame[["x"]])
@@ -1071,6 +1088,7 @@ def test_a_start_with_an_infinite_loss_is_no_start():
     assert not result.success
     assert result.nit == 0
     assert "infinite" in result.message
+    assert PARABOLA.descend(1e150, steps=2000, gtol=1e-3).success
 
 
 def test_divergence_is_seen_and_named():
@@ -1129,7 +1147,9 @@ def test_options_of_a_descent(options, words):
 def test_a_rule_may_use_every_function_that_a_loss_may():
     # stable heads (logsumexp, softmax) are written out for losses, but not for rules: NameError in the kernel
     rate = Hyperparameter("learning_rate", eta, 0.01, POSITIVE)
-    smooth = UpdateRule(name="smooth", assignments=[(theta, theta - eta * sp.log(sp.exp(g) + sp.exp(2 * g)))], hyperparameters=[rate])
+    smooth = UpdateRule(
+        name="smooth", assignments=[(theta, theta - eta * sp.log(sp.exp(g) + sp.exp(2 * g)))], hyperparameters=[rate]
+    )
     reached = PARABOLA.descend(0.0, optimizer=smooth, steps=1, gtol=0).params["w"]
     assert reached == pytest.approx(-0.01 * math.log(math.exp(-6.0) + math.exp(-12.0)))
 

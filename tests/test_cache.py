@@ -85,7 +85,7 @@ def test_two_processes_may_compile_at_once(filled):
     # one reads what the other has half written
     directory, found = filled
     assert all(each["value"] == VALUE for each in found)
-    assert not [path for path in directory.rglob("*.tmp")]
+    assert not list(directory.rglob("*.tmp"))
 
 
 def test_a_second_process_does_not_compile(filled, tmp_path):
@@ -93,7 +93,8 @@ def test_a_second_process_does_not_compile(filled, tmp_path):
     second = finished(start(copied(filled, tmp_path)))
     assert (second["hits"], second["misses"]) == (1, 0)
     first = max(each["seconds"] for each in filled[1])
-    print(f"compiled in {first:.2f} s, fetched in {second['seconds']:.3f} s: {first / second['seconds']:.1f} times as fast")
+    ratio = first / second["seconds"]
+    print(f"compiled in {first:.2f} s, fetched in {second['seconds']:.3f} s: {ratio:.1f} times as fast")
 
 
 def test_the_directory_is_private_and_its_files_are_named_by_content(filled):
@@ -255,8 +256,10 @@ n, d, K = sp.symbols("n d K", integer=True, positive=True); i, j, k = sp.symbols
 X, W, c = sp.IndexedBase("X", shape=(n, d)), sp.IndexedBase("W", shape=(K, d)), sp.IndexedBase("c", shape=(n,))
 a, b, e = sp.symbols("a b e")
 score = lambda k: sp.Sum(X[i, j]*W[k, j], (j, 0, d - 1))
-softmax = sd.Loss(sp.Sum(sp.log(sp.Sum(sp.exp(score(k)), (k, 0, K - 1))) - score(c[i]), (i, 0, n - 1))/n + a*b, [W, a, b])
-kinks = sd.Loss(sp.Max(a, b, e**2) + sp.Piecewise((a, (a > b) & (b > e)), (e, True)) + sp.log(sp.exp(a) + sp.exp(b)), [a, b, e])
+entropy = sp.log(sp.Sum(sp.exp(score(k)), (k, 0, K - 1))) - score(c[i])
+softmax = sd.Loss(sp.Sum(entropy, (i, 0, n - 1))/n + a*b, [W, a, b])
+corners = sp.Max(a, b, e**2) + sp.Piecewise((a, (a > b) & (b > e)), (e, True))
+kinks = sd.Loss(corners + sp.log(sp.exp(a) + sp.exp(b)), [a, b, e])
 from symdescent.codegen.descent_loop import descent_source
 print(json.dumps([loss.compile().source for loss in (softmax, kinks)]
                  + [descent_source(kinks.statement, sd.Momentum(0.1, nesterov=True)).source]))

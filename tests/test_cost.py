@@ -268,7 +268,7 @@ def test_nesting_deeper_than_the_recursion_limit_is_compiled_and_evaluated(deep)
 
 def test_nesting_deeper_than_the_recursion_limit_is_read_back(deep):
     # a product of 5000 factors, sorted by SymPy with a recursive comparison
-    value, dw, dx = deep_by_hand()
+    _, dw, dx = deep_by_hand()
     assert set(deep.gradient) == {w, x}
     from symdescent.check.evaluate import evaluate
 
@@ -331,9 +331,9 @@ SOURCES = {
     "rosenbrock": lambda: sd.Loss(*LOSSES["Rosenbrock in two dimensions"]).compile().source,
     "softmax_regression": lambda: sd.Loss(*LOSSES["softmax regression"]).compile().source,
     "chained_rosenbrock": lambda: sd.Loss(*LOSSES["chained Rosenbrock"]).compile().source,
-    "rosenbrock_descent": lambda: descent_source(
-        sd.Loss(*LOSSES["Rosenbrock in two dimensions"]).statement, sd.Momentum(0.001)
-    ).source,
+    "rosenbrock_descent": lambda: (
+        descent_source(sd.Loss(*LOSSES["Rosenbrock in two dimensions"]).statement, sd.Momentum(0.001)).source
+    ),
 }
 
 

@@ -99,7 +99,9 @@ def test_imports_run_downwards(module):
         assert imported, f"{module} imports the package itself: name the room"
         if room(imported) == room(module):
             continue
-        assert FLOOR[room(imported)] < FLOOR[room(module)], f"{module} imports {imported}, which stands above or beside it"
+        assert FLOOR[room(imported)] < FLOOR[room(module)], (
+            f"{module} imports {imported}, which stands above or beside it"
+        )
 
 
 def test_nothing_but_loss_and_the_statement_reaches_upwards_while_running():
@@ -108,7 +110,9 @@ def test_nothing_but_loss_and_the_statement_reaches_upwards_while_running():
     for module, tree in MODULES.items():
         for imported in own(imports(tree, at_top=False)):
             if FLOOR[room(imported)] >= FLOOR[room(module)]:
-                assert room(imported) in allowed.get(room(module), {room(module)}), f"{module} imports {imported} inside a function"
+                assert room(imported) in allowed.get(room(module), {room(module)}), (
+                    f"{module} imports {imported} inside a function"
+                )
 
 
 def test_modules_of_a_room_do_not_import_each_other_in_a_circle():

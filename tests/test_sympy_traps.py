@@ -6,7 +6,6 @@ Where a first half fails after an update of SymPy, the trap is gone, and with it
 from __future__ import annotations
 
 import inspect
-import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +16,7 @@ import pytest
 import sympy as sp
 from sympy.codegen import rewriting
 from sympy.matrices.expressions.applyfunc import ElementwiseApplyFunction
-from sympy.matrices.expressions.special import OneMatrix
+from sympy.matrices.expressions.special import OneMatrix, ZeroMatrix
 
 import symdescent as sd
 from symdescent.check.evaluate import evaluate
@@ -60,6 +59,10 @@ def agrees(loss: sd.Loss, parameter: Any, values: dict[Any, Any], by_hand: Calla
     np.testing.assert_allclose(gradient_at(loss, parameter, values), expected, rtol=1e-9, atol=1e-9)
 
 
+def vanishes(derivative: Any) -> bool:
+    return derivative == 0 or isinstance(derivative, ZeroMatrix)
+
+
 def used(*symbols: Any) -> dict[Any, Any]:
     return {symbol: NUMBERS[symbol] for symbol in symbols}
 
@@ -70,14 +73,14 @@ def used(*symbols: Any) -> dict[Any, Any]:
 def test_derivative_of_an_entry_of_a_product() -> None:
     """SymPy: 0."""
     loss = (residual.T * residual)[0, 0]
-    assert sp.diff(loss, w) == 0
+    assert vanishes(sp.diff(loss, w))
     assert sd.Loss(loss / n, w).gradient[w] == 2 / n * X.T * residual
 
 
 def test_derivative_of_a_sum_of_traces() -> None:
     """SymPy: 0."""
     loss = Tr(residual.T * residual) + lam * Tr(w.T * w)
-    assert sp.diff(loss, w) == 0
+    assert vanishes(sp.diff(loss, w))
     assert sd.Loss(loss, w).gradient[w] == 2 * X.T * residual + 2 * lam * w or sp.count_ops(sd.Loss(loss, w).gradient[w]) < 20
     agrees(sd.Loss(loss, w), w, used(X, t, w, lam), lambda v: np.sum((DATA @ v - TARGET) ** 2) + 0.3 * v @ v)
 
@@ -85,7 +88,7 @@ def test_derivative_of_a_sum_of_traces() -> None:
 def test_logarithm_of_a_determinant_is_refused() -> None:
     """SymPy: 0, for what is the inverse transposed."""
     loss = sp.log(sp.Determinant(S))
-    assert sp.diff(loss, S) == 0
+    assert vanishes(sp.diff(loss, S))
     with pytest.raises(sd.UnsupportedError, match="Determinant"):
         sd.Loss(loss, S)
 
@@ -100,7 +103,7 @@ def test_inverse_is_refused() -> None:
 def test_logarithm_of_a_trace() -> None:
     """SymPy: 0."""
     loss = sp.log(Tr(F.T * F))
-    assert sp.diff(loss, F) == 0
+    assert vanishes(sp.diff(loss, F))
     assert sd.Loss(loss, F).gradient[F] == 2 / Tr(F.T * F) * F
     agrees(sd.Loss(loss, F), F, used(F), lambda m: np.log(np.sum(m**2)))
 
@@ -108,7 +111,7 @@ def test_logarithm_of_a_trace() -> None:
 def test_function_of_a_matrix_scalar() -> None:
     """SymPy: 0."""
     loss = sp.exp((w.T * w)[0, 0])
-    assert sp.diff(loss, w) == 0
+    assert vanishes(sp.diff(loss, w))
     agrees(sd.Loss(loss, w), w, used(w), lambda v: np.exp(v @ v))
 
 
@@ -185,7 +188,7 @@ def test_piecewise_dragged_out_of_an_inner_sum_is_refused() -> None:
     """SymPy's Sum moves a Piecewise out of the sums inside of it, so that an index of its condition is bound nowhere."""
     loss = inner_piecewise()
     assert j in loss.free_symbols
-    with pytest.raises(sd.StatementError, match="Piecewise"):
+    with pytest.raises(sd.StatementError, match=r"\bj\b"):
         sd.Loss(loss, vector)
 
 
@@ -193,7 +196,7 @@ def test_piecewise_dragged_under_another_sum_over_its_index_is_refused() -> None
     """The same with one dummy for both sums: now the index is bound by the wrong one, and the loss is another."""
     loss = Sum(vector[i] * sp.sin(Sum(sp.Piecewise((vector[i], vector[i] > 0), (0, True)), (i, 0, n - 1))), (i, 0, n - 1))
     assert isinstance(loss.function, sp.Piecewise)
-    with pytest.raises(sd.StatementError, match="Piecewise"):
+    with pytest.raises(sd.StatementError, match=r"\bi\b"):
         sd.Loss(loss, vector)
 
 
@@ -278,7 +281,7 @@ def test_nesting_deeper_than_the_recursion_limit() -> None:
     depth = 5000
     e = nested_sine(depth)
     with pytest.raises(RecursionError):
-        sp.count_ops(e)
+        str(e)
     loss = sd.Loss(e, x)
     at, slope = 0.3, 1.0
     for _ in range(depth):
@@ -286,7 +289,7 @@ def test_nesting_deeper_than_the_recursion_limit() -> None:
     value, gradient = loss.compile().value_and_gradient(0.3)
     assert value == pytest.approx(at, rel=1e-13)
     assert gradient[x] == pytest.approx(slope, rel=1e-12)
-    assert loss.gradient[x].free_symbols == {x} if sys.getrecursionlimit() > 10**5 else loss.gradient[x] is not None
+    assert evaluate(loss.gradient[x], {x: 0.3}) == pytest.approx(slope, rel=1e-12)
 
 
 def test_continued_fraction() -> None:
@@ -304,20 +307,19 @@ def test_continued_fraction() -> None:
 
 
 def test_wide_sum() -> None:
-    """20 000 terms over 2 000 symbols."""
+    """20 000 terms over 2 000 symbols: recursive walks, and quadratic ones."""
     symbols = sp.symbols("x0:2000")
-    terms = [sp.sin((m % 9 + 1) * symbols[m % 2000] * symbols[(7 * m + 1) % 2000]) for m in range(20_000)]
-    loss = sd.Loss(sp.Add(*terms), list(symbols))
+    places = [(m % 2000, (7 * m + 1 + m // 2000) % 2000, m % 9 + 1) for m in range(20_000)]
+    terms = [sp.Mul(c, symbols[p], symbols[q] ** 2, evaluate=False) for p, q, c in places]
+    loss = sd.Loss(sp.Add(*terms, evaluate=False), list(symbols))
     at = np.random.default_rng(0).normal(size=2000)
     slopes = np.zeros(2000)
-    for m in range(20_000):
-        p, q, c = m % 2000, (7 * m + 1) % 2000, m % 9 + 1
-        factor = c * np.cos(c * at[p] * at[q])
-        slopes[p] += factor * at[q]
-        slopes[q] += factor * at[p]
+    for p, q, c in places:
+        slopes[p] += c * at[q] ** 2
+        slopes[q] += 2 * c * at[p] * at[q]
     value, gradient = loss.compile().as_scipy()(at)
+    assert value == pytest.approx(sum(c * at[p] * at[q] ** 2 for p, q, c in places), rel=1e-11)
     np.testing.assert_allclose(gradient, slopes, rtol=1e-10, atol=1e-10)
-    assert np.isfinite(value)
 
 
 # -- numerics -----------------------------------------------------------------------------------------------------------
@@ -412,10 +414,13 @@ def test_integer_data_and_division_by_zero() -> None:
 
 def test_reads_out_of_range_are_refused() -> None:
     """Numba returns rubbish, or the entry at the other end."""
-    for place in (i + 1, i - 1, (i - 2) ** 2 - 1, sp.Mod(i, 7)):
+    for place in (i + 1, i - 1, (i - 2) ** 2 - 1, sp.Mod(i + 3, 7)):
         compiled = sd.Loss(a * Sum(vector[place], (i, 0, n - 1)), a).compile()
         with pytest.raises(sd.DataError, match="index of x"):
             compiled.value(1.0, {vector: np.ones(5)})
+    for place in (i, sp.Mod(i, 7), i * (i - 4) + 4, (i - 2) ** 2, sp.Abs(i - 2), sp.Max(i - 1, 0)):
+        loss = sd.Loss(a * Sum(vector[place], (i, 0, n - 1)), a)
+        assert loss.lambdify().value(1.0, np.ones(5)) == 5.0, place
     labels = Base("c", shape=(K,))
     compiled = sd.Loss(a * Sum(vector[labels[j]], (j, 0, K - 1)), a).compile()
     assert compiled.value(1.0, {vector: np.ones(5), labels: [0, 4]}) == 2.0

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 from sympy.matrices.expressions.applyfunc import ElementwiseApplyFunction
-from sympy.matrices.expressions.diagonal import DiagMatrix
+from sympy.matrices.expressions.diagonal import DiagMatrix, DiagonalOf
 from sympy.matrices.expressions.hadamard import HadamardPower
 from sympy.matrices.expressions.matexpr import MatrixElement
 from sympy.matrices.expressions.slice import MatrixSlice
@@ -166,6 +166,12 @@ def _function_matrix(walk: Walk, node: Any, scope: Scope) -> Steps:
     return broadcast_to(entries, (rows, columns))
 
 
+def _diagonal_of(walk: Walk, node: Any, scope: Scope) -> Steps:
+    matrix = yield "matrix", node.args[0], scope
+    places = np.arange(_shape(matrix)[-1])
+    return matrix[..., places, places][..., None]
+
+
 def _diagonal(walk: Walk, node: Any, scope: Scope) -> Steps:
     vector = yield "matrix", node.args[0], scope
     return vector.reshape(-1, 1) * np.eye(max(_shape(vector)))
@@ -215,6 +221,7 @@ RULES: dict[type, Rule] = {
     sp.Identity: _filled(np.eye),
     sp.FunctionMatrix: _function_matrix,
     DiagMatrix: _diagonal,
+    DiagonalOf: _diagonal_of,
     MatrixSlice: _slice,
     sp.MatrixBase: _explicit,
     RowSoftmax: _row_wise,

@@ -111,7 +111,8 @@ class ArrayPrinter(ScalarPrinter):
         if found is None:
             self.target = self._sorted(index for place in places for index in self.axes(place))
             positions = ", ".join(self._position(array, axis, place) for axis, place in enumerate(places))
-            return f"np.add.at({name}, (..., {positions}), {self.text(node)})"
+            self.helpers.add("add_at")
+            return f"add_at({name}, ({positions},), {self.text(node)})"
         slices, order = found
         axes = tuple(index for index in order if index in self.axes(node))
         shift = _shift(axes, order, node in self.batched)
@@ -259,6 +260,9 @@ class ArrayPrinter(ScalarPrinter):
     def _integer(self, node: Node) -> Text:
         if node.op == "call" and node.payload in _EXTREMA:
             return _extremum(node, [self.integer(argument) for argument in node.args]), ATOM
+        if node.op == "call" and node.payload in ("relu", "Abs"):
+            written = self.integer(node.args[0])
+            return f"np.maximum(0, {written})" if node.payload == "relu" else f"np.abs({written})", ATOM
         if node.op == "call" and node.payload != "Mod":  # the floor of an integer
             return super()._integer(node.args[0])
         return super()._integer(node)
@@ -416,6 +420,12 @@ def _transposed(written: str, axes: Axes, wanted: Axes) -> str:
 
 
 # -- helpers that generated code carries with it ----------------------------------------------------------------------
+
+
+def add_at(target, places, values):  # type: ignore[no-untyped-def]
+    """target[..., places] += values, also where a place occurs several times (NumPy misreads values that broadcast)."""
+    places = np.broadcast_arrays(*places)
+    np.add.at(target, (..., *places), values + np.zeros(places[0].shape))
 
 
 def exp_difference(a, b):  # type: ignore[no-untyped-def]

@@ -22,7 +22,7 @@ import numpy as np
 import sympy as sp
 
 from symdescent.binding import Binder, as_array
-from symdescent.codegen.array_printer import _NEUTRAL, WIDE, ArrayPrinter, Part, centred, exp_difference
+from symdescent.codegen.array_printer import _NEUTRAL, WIDE, ArrayPrinter, Part, add_at, centred, exp_difference
 from symdescent.codegen.expand import expand
 from symdescent.codegen.names import Names
 from symdescent.codegen.program import KernelWriter, Signature
@@ -233,7 +233,10 @@ def _narrowed(graph: Graph, roots: Sequence[Node]) -> list[Node]:
     return [done[root] for root in roots]
 
 
+_ARRAY_HELPERS: dict[str, Any] = {"exp_difference": exp_difference, "centred": centred, "add_at": add_at}
+
+
 def _helper_source(name: str) -> str:
     """The source of a helper: its own version for arrays, else that for scalars, which has no branches."""
-    function: Any = {"exp_difference": exp_difference, "centred": centred}.get(name) or getattr(scalar, name)
+    function: Any = _ARRAY_HELPERS.get(name) or getattr(scalar, name)
     return inspect.getsource(function).replace("  # type: ignore[no-untyped-def]", "")

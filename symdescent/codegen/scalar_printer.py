@@ -250,6 +250,8 @@ class ScalarPrinter:
         args = [self.integer(argument) for argument in node.args]
         if node.payload == "relu":
             return f"max(0, {args[0]})", ATOM
+        if node.payload == "Abs":
+            return f"abs({args[0]})", ATOM
         if node.payload == "Mod":
             return f"({args[0]}) % ({args[1]})", PRODUCT
         return {"max": "max", "min": "min"}.get(node.payload, "int") + f"({', '.join(args)})", ATOM

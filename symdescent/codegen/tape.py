@@ -55,7 +55,8 @@ def is_long(root: Node) -> bool:
             or (node.op == "load" and any(p.number is None for p in node.args))
         ):
             return False
-        count += node.op not in ("const", "symbol", "load")
+        if node.op not in ("const", "symbol", "load"):
+            count += max(1, len(node.args) - 1)
     return count > LONGEST
 
 

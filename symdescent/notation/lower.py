@@ -278,7 +278,7 @@ def _indexed(low: Lowering, expression: Any, scope: Scope) -> Rule:
     places = []
     for axis, position in enumerate(expression.indices):
         place = yield "place", position, scope
-        if position.is_Symbol or isinstance(position, sp.Idx):
+        if position in scope and (position.is_Symbol or isinstance(position, sp.Idx)):
             low.axis_names.setdefault((array, axis), position)
         places.append(low.graph.add(place, low.graph.const(-low.first_index)))
     return low.load(array, places)
@@ -304,7 +304,7 @@ def _refuse_boolean(low: Lowering, expression: Any, scope: Scope) -> Rule:
 # -- integer-valued expressions and conditions ------------------------------------------------------------------------
 
 
-_WHOLE = ("floor", "ceiling", "Mod", "max", "min", "relu")
+_WHOLE = ("floor", "ceiling", "Mod", "max", "min", "relu", "Abs")
 
 
 def _place(low: Lowering, expression: Any, scope: Scope) -> Rule:

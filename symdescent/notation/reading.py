@@ -69,7 +69,7 @@ class Reader:
             return self.entry(node.payload, args)
         if node.op in ("add", "mul"):
             operation = sp.Add if node.op == "add" else sp.Mul
-            return operation(*args, evaluate=False) if large else operation(*args)
+            return operation(*args, evaluate=False) if large else _combined(operation, args)
         if node.op == "power":
             return args[0] ** args[1]
         if node.op == "select":
@@ -162,11 +162,11 @@ class Reader:
     ) -> sp.Expr:
         """A sum with the factors that do not depend on its indices in front."""
         outside, rest = self._taken_out(body, frozenset(indices))
-        value = sp.Mul(*(self.expression(factor, environment) for factor in self.graph.factors(rest)))
+        value = _combined(sp.Mul, [self.expression(factor, environment) for factor in self.graph.factors(rest)])
         if condition is not sp.true:
             value = sp.Piecewise((value, condition), (0, True))
-        front = sp.Mul(*(self.expression(factor, environment) for factor in outside))
-        return front * _reduced(sp.Sum, value, limits) if limits else front * value
+        front = _combined(sp.Mul, [self.expression(factor, environment) for factor in outside])
+        return _combined(sp.Mul, [front, _reduced(sp.Sum, value, limits) if limits else value])
 
     def factors(self, node: Node) -> list[Node]:
         """The factors of a product, also of products within it."""
@@ -231,7 +231,7 @@ class Reader:
         self, scatters: Sequence[Scatter], keys: Sequence[sp.Expr], shape: Sequence[sp.Expr] | None
     ) -> sp.Expr:
         """The gradient's entry at the free indices `keys` (none for a scalar parameter)."""
-        return sp.Add(*(self._one_component(scatter, keys, shape) for scatter in scatters))
+        return _combined(sp.Add, [self._one_component(scatter, keys, shape) for scatter in scatters])
 
     def _one_component(self, scatter: Scatter, keys: Sequence[sp.Expr], shape: Sequence[sp.Expr] | None) -> sp.Expr:
         first = self.lowering.first_index if isinstance(scatter.parameter, sp.IndexedBase) else 0
@@ -267,10 +267,20 @@ class Reader:
                 depends = any(environment[index].free_symbols & condition.free_symbols for index in remaining)
                 (inside if depends else outside).append(condition)
         ordered = sorted(limits, key=lambda index: (len(index.support), *_place_in_order(index)), reverse=True)
+        summed = {limit[0] for limit in limits.values()}  # also what a solved index depends on
+        varying = [index for index in scatter.indices if environment[index].free_symbols & summed]
         value = self.sum(
-            scatter.contribution, [tuple(limits[index]) for index in ordered], remaining, environment, sp.And(*inside)
+            scatter.contribution, [tuple(limits[index]) for index in ordered], varying, environment, sp.And(*inside)
         )
         return sp.Piecewise((value, sp.And(*outside)), (0, True)) if outside else value
+
+
+def _combined(operation: Any, args: Sequence[sp.Expr]) -> sp.Expr:
+    """A sum or product; unevaluated where its terms are too deep for SymPy to put in order."""
+    try:
+        return operation(*args)
+    except RecursionError:
+        return operation(*args, evaluate=False)
 
 
 def _reduced(kind: Any, body: sp.Expr, limits: Sequence[Any]) -> sp.Expr:
