@@ -36,7 +36,9 @@ def test_the_values_in_comments_are_what_the_expressions_give():
             with contextlib.redirect_stdout(io.StringIO()):
                 exec(block, namespace)
             for line in block.splitlines():
-                found = re.fullmatch(r"(loss\.gradient|line\.gradient\[.*?\]|line\.sample_gradient\[.*?\])\s+# (.*)", line)
+                found = re.fullmatch(
+                    r"(loss\.gradient|line\.gradient\[.*?\]|line\.sample_gradient\[.*?\])\s+# (.*)", line
+                )
                 if found:
                     assert str(eval(found[1], namespace)) == found[2].split(": one sample")[0]
                     checked += 1
@@ -47,5 +49,8 @@ def test_the_quickstart_reaches_the_least_squares_line():
     namespace = {"__file__": str(ROOT / "examples" / "quickstart.py"), "__name__": "quickstart"}
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        exec(compile((ROOT / "examples" / "quickstart.py").read_text(encoding="utf-8"), "quickstart.py", "exec"), namespace)
+        exec(
+            compile((ROOT / "examples" / "quickstart.py").read_text(encoding="utf-8"), "quickstart.py", "exec"),
+            namespace,
+        )
     assert printed.getvalue().count("distance = -17.5791 + 3.9324 speed") == 2

@@ -1,4 +1,4 @@
-"""Losses in every notation against NumPy written by hand, and against an evaluator that shares nothing with the package.
+"""Losses in every notation against NumPy written by hand, and against an evaluator that shares nothing with us.
 
 `Oracle` computes a SymPy expression in 50 digits by looping over its sums; differences of it are exact to far below
 double rounding. Four witnesses face it: the loops that Numba compiles (mostly run as plain Python, which costs no
@@ -12,7 +12,7 @@ import random
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import mpmath as mp
@@ -32,16 +32,22 @@ from symdescent.graph import reachable
 
 Base, Sum, Product, Mat, Tr = sp.IndexedBase, sp.Sum, sp.Product, sp.MatrixSymbol, sp.Trace
 n, d, K, H, G, p = sp.symbols("n d K H G p", integer=True, positive=True)
-i, j, k, l, m = sp.symbols("i j k l m", integer=True)
+i, j, k, l, m = sp.symbols("i j k l m", integer=True)  # noqa: E741
 a, b, lam, q = sp.symbols("a b lambda q")
 s = sp.Symbol("s", positive=True)
 
 
-# -- the independent evaluator -----------------------------------------------------------------------------------------
+# -- the independent evaluator ----------------------------------------------------------------------------------------
 
 NAN = mp.mpf("nan")
-RELATIONS = {sp.Eq: operator.eq, sp.Ne: operator.ne, sp.Lt: operator.lt, sp.Le: operator.le, sp.Gt: operator.gt,
-             sp.Ge: operator.ge}  # fmt: skip
+RELATIONS = {
+    sp.Eq: operator.eq,
+    sp.Ne: operator.ne,
+    sp.Lt: operator.lt,
+    sp.Le: operator.le,
+    sp.Gt: operator.gt,
+    sp.Ge: operator.ge,
+}
 
 
 def power(base: Any, exponent: Any) -> Any:
@@ -55,11 +61,31 @@ def logarithm(x: Any, base: Any = mp.e) -> Any:
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{name: getattr(mp, name) for name in "exp sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh".split()},
-    **{name: getattr(mp, name) for name in "erf erfc gamma loggamma sign atan2 cot sec csc coth sech csch".split()},
+    **{
+        name: getattr(mp, name)
+        for name in [
+            "exp",
+            "sin",
+            "cos",
+            "tan",
+            "asin",
+            "acos",
+            "atan",
+            "sinh",
+            "cosh",
+            "tanh",
+            "asinh",
+            "acosh",
+            "atanh",
+        ]
+    },
+    **{
+        name: getattr(mp, name)
+        for name in ["erf", "erfc", "gamma", "loggamma", "sign", "atan2", "cot", "sec", "csc", "coth", "sech", "csch"]
+    },
     **{"floor": mp.floor, "ceiling": mp.ceil, "Mod": lambda x, y: x - y * mp.floor(x / y), "factorial": mp.factorial},
     **{"Abs": abs, "Max": max, "Min": min, "log": logarithm, "polygamma": lambda order, x: mp.psi(int(order), x)},
-    "Heaviside": lambda x, at=mp.mpf("0.5"): mp.mpf(x > 0) if x != 0 else at,
+    "Heaviside": lambda x, at=0.5: mp.mpf(x > 0) if x != 0 else mp.mpf(at),
     "KroneckerDelta": lambda x, y: mp.mpf(x == y),
     "sigmoid": lambda x: 1 / (1 + mp.exp(-x)),
     "softplus": lambda x: mp.log(1 + mp.exp(x)),
@@ -118,7 +144,7 @@ class Oracle:
         if e.is_Symbol:
             return self.values[e]
         if not e.args and e.is_number:
-            return {sp.pi: +mp.pi, sp.E: +mp.e, sp.nan: NAN}.get(e, None) or mp.mpf(float(e))
+            return {sp.pi: +mp.pi, sp.E: +mp.e, sp.nan: NAN}.get(e) or mp.mpf(float(e))
         if isinstance(e, (Sum, Product)):
             free = free_symbols(e)
             key = e, tuple((symbol, value) for symbol, value in bound.items() if symbol in free)
@@ -174,12 +200,17 @@ class Oracle:
 
     def filled(self, e: Any, bound: Mapping[Any, Any], entry: Callable[[int, int], Any]) -> Any:
         rows, columns = (int(self.scalar(sp.sympify(length), bound)) for length in e.shape)
-        return np.array([[entry(r, c) for c in range(columns)] for r in range(rows)], dtype=object).reshape(rows, columns)
+        return np.array([[entry(r, c) for c in range(columns)] for r in range(rows)], dtype=object).reshape(
+            rows, columns
+        )
 
     def matrix(self, e: Any, bound: Mapping[Any, Any]) -> Any:
         parts = [self.matrix(part, bound) for part in e.args if getattr(part, "is_Matrix", False)]
-        scalars = [self.scalar(part, bound) for part in e.args if isinstance(part, sp.Expr) and not part.is_Matrix] \
-            if isinstance(e, (sp.MatMul, HadamardPower, sp.MatPow)) else []  # fmt: skip
+        scalars = (
+            [self.scalar(part, bound) for part in e.args if isinstance(part, sp.Expr) and not part.is_Matrix]
+            if isinstance(e, (sp.MatMul, HadamardPower, sp.MatPow))
+            else []
+        )
         if isinstance(e, sp.MatrixSymbol):
             return self.values[e]
         if isinstance(e, sp.MatrixBase):
@@ -254,9 +285,9 @@ def shifted(values: Mapping[Any, Any], parameter: Any, place: tuple[int, ...], s
     return {**values, parameter: moved + step}
 
 
-def slopes_of(loss: sd.Loss, values: Mapping[Any, Any], step: Any = mp.mpf(10) ** -16) -> dict[Any, Any]:
+def slopes_of(loss: sd.Loss, values: Mapping[Any, Any]) -> dict[Any, Any]:
     """The gradient by central differences in 50 digits, which are right to about 30."""
-    found = {}
+    found, step = {}, mp.mpf(10) ** -16
     for parameter in loss.parameters:
         found[parameter] = np.zeros(np.shape(values[parameter]))
         for place in np.ndindex(found[parameter].shape):
@@ -306,7 +337,7 @@ def read_off(loss: sd.Loss, gradient: Any, values: Mapping[Any, Any]) -> dict[An
     return found
 
 
-# -- the package's witnesses -------------------------------------------------------------------------------------------
+# -- the package's witnesses ------------------------------------------------------------------------------------------
 
 
 def run_as_python(source: str) -> types.ModuleType:
@@ -340,8 +371,9 @@ def name_of(thing: Any) -> str:
     return str(getattr(thing, "name", thing))
 
 
-def agree(loss: sd.Loss, values: Mapping[Any, Any], *, tolerance: float = 1e-11, second: bool = True,
-          reading: bool = True) -> None:  # fmt: skip
+def agree(
+    loss: sd.Loss, values: Mapping[Any, Any], *, tolerance: float = 1e-11, second: bool = True, reading: bool = True
+) -> None:
     """All witnesses against the oracle."""
     params, data = split(loss, values)
     value, slopes = float(value_of(loss, values)), slopes_of(loss, values)
@@ -367,7 +399,7 @@ def agree(loss: sd.Loss, values: Mapping[Any, Any], *, tolerance: float = 1e-11,
             close(product[parameter], curved[parameter], 100 * tolerance)
 
 
-# -- the four regressions, in every notation ---------------------------------------------------------------------------
+# -- the four regressions, in every notation --------------------------------------------------------------------------
 
 N, D, C = 4, 2, 3
 generator = np.random.default_rng(20240607)
@@ -448,8 +480,16 @@ def labels(model: str) -> Any:
     return SIGN if model == "logistic" else TARGET
 
 
-def stated(loss: Any, parameters: Any, data: dict[Any, Any], layout: dict[Any, Any], model: str, bias: Any = None,
-           scale: float = 1.0, **options: Any) -> Stated:  # fmt: skip
+def stated(
+    loss: Any,
+    parameters: Any,
+    data: dict[Any, Any],
+    layout: dict[Any, Any],
+    model: str,
+    bias: Any = None,
+    scale: float = 1.0,
+    **options: Any,
+) -> Stated:
     """Fill in what all linear models share: the bias and lambda."""
     if bias is not None:
         layout, parameters = {**layout, bias: B_PLACE}, [*parameters, bias]
@@ -460,7 +500,10 @@ def stated(loss: Any, parameters: Any, data: dict[Any, Any], layout: dict[Any, A
 
 def written_out(model: str, one: Point, bias: Any) -> Stated:
     """Every number and every weight by itself."""
-    parts = [one(sp.Float(t), sp.Float(r[0]) * w0 + sp.Float(r[1]) * w1 + (bias or 0)) for t, r in zip(labels(model), INPUT)]
+    parts = [
+        one(sp.Float(t), sp.Float(r[0]) * w0 + sp.Float(r[1]) * w1 + (bias or 0))
+        for t, r in zip(labels(model), INPUT, strict=True)
+    ]
     penalty = lam * (w0**2 + w1**2) if model == "ridge" else 0
     return stated(sp.Add(*parts) / N + penalty, [w0, w1], {}, {w0: 0, w1: 1}, model, bias)
 
@@ -497,8 +540,9 @@ def indexed_samples(model: str, one: Point, bias: Any) -> Stated:
     x = Base("x", shape=(d,))
     prediction = Sum(x[j] * w_[j], (j, 0, d - 1)) + (bias or 0)
     penalty = lam * losses.l2(w_) if model == "ridge" else 0
-    return stated(one(y, prediction) + penalty, [w_], {x: INPUT, y: labels(model)}, {w_: W_PLACES}, model, bias,
-                  samples=[x, y])  # fmt: skip
+    return stated(
+        one(y, prediction) + penalty, [w_], {x: INPUT, y: labels(model)}, {w_: W_PLACES}, model, bias, samples=[x, y]
+    )
 
 
 def indexed(model: str, one: Point, bias: Any, first: int = 0) -> Stated:
@@ -531,9 +575,20 @@ def as_matrices(make: Callable[[Any], Any]) -> Callable[[str, Any], Stated]:
     return build
 
 
-GENERAL = {make.__name__.replace("_", " "): make for make in (
-    written_out, entries, scalar_samples, summed_samples, matrix_samples, indexed_samples, indexed, indexed_from_one,
-    undeclared_shapes)}  # fmt: skip
+GENERAL = {
+    make.__name__.replace("_", " "): make
+    for make in (
+        written_out,
+        entries,
+        scalar_samples,
+        summed_samples,
+        matrix_samples,
+        indexed_samples,
+        indexed,
+        indexed_from_one,
+        undeclared_shapes,
+    )
+}
 z_ = sp.Symbol("z", real=True)
 ones = OneMatrix(1, n)
 SQUARES: dict[str, Callable[[Any], Any]] = {
@@ -547,26 +602,30 @@ SQUARES: dict[str, Callable[[Any], Any]] = {
 }
 MARGINS: dict[str, Callable[[Any], Any]] = {
     "applyfunc softplus": lambda f: Tr(ones * (-sp.HadamardProduct(t, f)).applyfunc(sd.softplus)) / n,
-    "applyfunc log": lambda f: Tr(ones * (-sp.HadamardProduct(t, f)).applyfunc(sp.Lambda(z_, sp.log(1 + sp.exp(z_))))) / n,
+    "applyfunc log": lambda f: (
+        Tr(ones * (-sp.HadamardProduct(t, f)).applyfunc(sp.Lambda(z_, sp.log(1 + sp.exp(z_))))) / n
+    ),
     "sum of elements": lambda f: Sum(sp.log(1 + sp.exp(-t[i, 0] * f[i, 0])), (i, 0, n - 1)) / n,
     "diag": lambda f: Tr(ones * (-(DiagMatrix(t) * f)).applyfunc(sd.softplus)) / n,
     "sd.losses matrix": lambda f: losses.logistic(t, f),
 }
 LINEAR: dict[tuple[str, str], Callable[[], Stated]] = {}
+SHORT = {"scalar samples": scalar_samples, "indexed": indexed}
 for _model, _forms in ONE_SAMPLE.items():
     for _number, (_form, _one) in enumerate(_forms.items()):
-        for _name, _make in list(GENERAL.items()) if _number == 0 else [("scalar samples", scalar_samples), ("indexed", indexed)]:
-            _bias = b if _number % 2 == 0 else None
-            LINEAR[_model, f"{_name}, {_form}"] = lambda x=(_make, _model, _one, _bias): x[0](*x[1:])
+        for _name, _make in (SHORT if _number else GENERAL).items():  # every form, the first in every notation
+            LINEAR[_model, f"{_name}, {_form}"] = partial(_make, _model, _one, None if _number % 2 else b)
     for _number, (_name, _matrix) in enumerate((MARGINS if _model == "logistic" else SQUARES).items()):
-        _bias = b if _number % 2 == 0 else None
-        LINEAR[_model, _name] = lambda x=(as_matrices(_matrix), _model, _bias): x[0](*x[1:])
+        LINEAR[_model, _name] = partial(as_matrices(_matrix), _model, None if _number % 2 else b)
 LINEAR["least squares", "r.T*r, a 1x1 matrix"] = lambda: stated(
-    (A * v - t).T * (A * v - t) / n, [v], {A: INPUT, t: TARGET}, {v: W_PLACES}, "least squares")  # fmt: skip
+    (A * v - t).T * (A * v - t) / n, [v], {A: INPUT, t: TARGET}, {v: W_PLACES}, "least squares"
+)
 LINEAR["ridge", "1x1 matrices"] = lambda: stated(
-    (A * v - t).T * (A * v - t) / n + lam * v.T * v, [v], {A: INPUT, t: TARGET}, {v: W_PLACES}, "ridge")  # fmt: skip
+    (A * v - t).T * (A * v - t) / n + lam * v.T * v, [v], {A: INPUT, t: TARGET}, {v: W_PLACES}, "ridge"
+)
 LINEAR["ridge", "sd.losses matrix and l2"] = lambda: stated(
-    losses.squared(t, A * v) + lam * losses.l2(v), [v], {A: INPUT, t: TARGET}, {v: W_PLACES}, "ridge")  # fmt: skip
+    losses.squared(t, A * v) + lam * losses.l2(v), [v], {A: INPUT, t: TARGET}, {v: W_PLACES}, "ridge"
+)
 
 
 # softmax regression
@@ -601,7 +660,9 @@ def softmax_scalars(one_hot: bool, written: bool) -> Stated:
         return [row[0] * weights[c] + row[1] * weights[C + c] + biases[c] for c in range(C)]
 
     if written:
-        cost = [losses.cross_entropy(scores(list(map(sp.Float, row))), int(c)) for row, c in zip(INPUT, CLASS)]
+        cost = [
+            losses.cross_entropy(scores(list(map(sp.Float, row))), int(c)) for row, c in zip(INPUT, CLASS, strict=True)
+        ]
         return Stated(sd.Loss(sp.Add(*cost) / N, list(layout)), {}, layout)
     if one_hot:
         target = list(sp.symbols("y0:3"))
@@ -619,11 +680,15 @@ def softmax_samples(kind: str) -> Stated:
     if kind == "indexed":
         z = Sum(x[j] * W2[j, k], (j, 0, d - 1)) + b2[k]
         loss = losses.cross_entropy(z, c, (k, 0, K - 1))
-        return Stated(sd.Loss(loss, [W2, b2], samples=[x, c]), {x: INPUT, c: CLASS}, {W2: MATRIX_PLACES, b2: BIAS_PLACES})
+        return Stated(
+            sd.Loss(loss, [W2, b2], samples=[x, c]), {x: INPUT, c: CLASS}, {W2: MATRIX_PLACES, b2: BIAS_PLACES}
+        )
     x, B, target = Mat("x", d, 1), Mat("B", K, d), Mat("y", K, 1)
     layout = {B: MATRIX_PLACES.T, bm: BIAS_PLACES}
     if kind == "matrix class":
-        return Stated(sd.Loss(losses.cross_entropy(B * x + bm, c), [B, bm], samples=[x, c]), {x: INPUT, c: CLASS}, layout)
+        return Stated(
+            sd.Loss(losses.cross_entropy(B * x + bm, c), [B, bm], samples=[x, c]), {x: INPUT, c: CLASS}, layout
+        )
     loss = losses.cross_entropy(B * x + bm, target)
     return Stated(sd.Loss(loss, [B, bm], samples=[x, target]), {x: INPUT, target: ONE_HOT}, layout)
 
@@ -645,24 +710,31 @@ SOFTMAX: dict[str, Callable[[], Stated]] = {
     "log total minus entry": lambda: softmax_indexed(lambda z: log_total(z) - z(i, c_[i]), False, True),
     "no bias": lambda: softmax_indexed(lambda z: log_total(z) - z(i, c_[i]), False, False),
     "log of the share": lambda: softmax_indexed(
-        lambda z: -sp.log(sp.exp(z(i, c_[i])) / Sum(sp.exp(z(i, l)), (l, 0, K - 1))), False, True),
+        lambda z: -sp.log(sp.exp(z(i, c_[i])) / Sum(sp.exp(z(i, l)), (l, 0, K - 1))), False, True
+    ),
     "sd.softmax over an index": lambda: softmax_indexed(
-        lambda z: -sp.log(sd.softmax(z(i, k), (k, 0, K - 1), c_[i])), False, True),
+        lambda z: -sp.log(sd.softmax(z(i, k), (k, 0, K - 1), c_[i])), False, True
+    ),
     "sd.losses class": lambda: softmax_indexed(
-        lambda z: losses.cross_entropy(z(i, k), c_[i], (k, 0, K - 1)), False, True),
+        lambda z: losses.cross_entropy(z(i, k), c_[i], (k, 0, K - 1)), False, True
+    ),
     "sd.losses one-hot": lambda: softmax_indexed(
-        lambda z: losses.cross_entropy(z(i, k), O_[i, k], (k, 0, K - 1)), True, True),
+        lambda z: losses.cross_entropy(z(i, k), O_[i, k], (k, 0, K - 1)), True, True
+    ),
     "one-hot, outside the sum": lambda: softmax_indexed(
-        lambda z: log_total(z) - Sum(O_[i, k] * z(i, k), (k, 0, K - 1)), True, True),
+        lambda z: log_total(z) - Sum(O_[i, k] * z(i, k), (k, 0, K - 1)), True, True
+    ),
     "one-hot, log of the share": lambda: softmax_indexed(
-        lambda z: -Sum(O_[i, k] * sp.log(sp.exp(z(i, k)) / Sum(sp.exp(z(i, l)), (l, 0, K - 1))), (k, 0, K - 1)), True, False),
+        lambda z: -Sum(O_[i, k] * sp.log(sp.exp(z(i, k)) / Sum(sp.exp(z(i, l)), (l, 0, K - 1))), (k, 0, K - 1)),
+        True,
+        False,
+    ),
     "from one": lambda: softmax_indexed(lambda z: log_total(z, 1) - z(i, c_[i]), False, True, 1),
     "Trace of log softmax": lambda: softmax_matrices(lambda z: -Tr(Tm.T * sd.softmax(z).applyfunc(sp.log)) / n, True),
-    "logsumexp of rows": lambda: softmax_matrices(
-        lambda z: (Tr(ones * sd.logsumexp(z)) - Tr(Tm.T * z)) / n, False),
+    "logsumexp of rows": lambda: softmax_matrices(lambda z: (Tr(ones * sd.logsumexp(z)) - Tr(Tm.T * z)) / n, False),
     "sd.losses matrix": lambda: softmax_matrices(lambda z: losses.cross_entropy(z, Tm), True),
     "sd.losses classes in a column": lambda: softmax_matrices(lambda z: losses.cross_entropy(z, cm), False, cm),
-}  # fmt: skip
+}
 EVERYTHING: dict[tuple[str, str], Callable[[], Stated]] = {**LINEAR, **{("softmax", x): y for x, y in SOFTMAX.items()}}
 
 
@@ -674,7 +746,7 @@ def notation(model: str, name: str) -> Stated:
 def points(model: str, stated: Stated) -> list[Any]:
     """Random parameters; those that a statement does not have are zero."""
     size = D * C + C if model == "softmax" else D + 1
-    present = stated.flat({x: places for x, places in stated.layout.items()}, size)[1]
+    present = stated.flat(stated.layout, size)[1]
     return [np.where(present, np.random.default_rng(seed).normal(size=size), 0.0) for seed in range(3)]
 
 
@@ -689,9 +761,7 @@ every_notation = pytest.mark.parametrize(("model", "name"), EVERYTHING, ids=lamb
 
 
 @every_notation
-def test_compiled_value_and_gradient_are_those_of_numpy(
-    model: str, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_compiled_value_and_gradient_are_those_of_numpy(model: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A notation that is lowered to another loss, or scattered into the wrong entries."""
     stated = notation(model, name)
     if list(EVERYTHING).index((model, name)) % 2:  # compilation is most of the time that these tests take
@@ -759,48 +829,62 @@ def test_mean_of_sample_gradients_is_the_gradient(model: str, name: str) -> None
             else:
                 part = np.zeros(np.shape(values[x]))
                 for place in np.ndindex(part.shape):
-                    part[place] = float(oracle(shown, dict(zip(one.indices.get(x, ()), map(mp.mpf, place), strict=True))))
+                    part[place] = float(
+                        oracle(shown, dict(zip(one.indices.get(x, ()), map(mp.mpf, place), strict=True)))
+                    )
             total[x] = total[x] + part / N
     flat, present = stated.flat(total, len(theta))
     close(flat[present], by_hand(model, theta)[1][present], 1e-12)
 
 
-# -- readings that textbooks have --------------------------------------------------------------------------------------
+# -- readings that textbooks have -------------------------------------------------------------------------------------
 
 w, x, c = sp.Symbol("w"), sp.Symbol("x"), Base("c", shape=(n,))
 xs, ys = Base("x", shape=(n,)), Base("y", shape=(n,))
 residual = y_[i] - Sum(X_[i, k] * w_[k], (k, 0, d - 1))
 GOLDEN: dict[str, tuple[Callable[[], sd.Loss], str, Any]] = {
-    "least squares, matrices": (
-        lambda: sd.Loss((A * v - t).T * (A * v - t) / n, v), "v", 2 / n * A.T * (A * v - t)),
+    "least squares, matrices": (lambda: sd.Loss((A * v - t).T * (A * v - t) / n, v), "v", 2 / n * A.T * (A * v - t)),
     "ridge, matrices": (
-        lambda: sd.Loss((A * v - t).T * (A * v - t) / n + lam * v.T * v, v), "v", 2 * lam * v + 2 / n * A.T * (A * v - t)),
-    "quadratic form": (
-        lambda: sd.Loss(v.T * Mat("S", d, d) * v, v), "v", Mat("S", d, d) * v + Mat("S", d, d).T * v),
-    "Frobenius": (
-        lambda: sd.Loss(Tr((A * Bm - Tm).T * (A * Bm - Tm)), Bm), "B", 2 * A.T * (A * Bm - Tm)),
+        lambda: sd.Loss((A * v - t).T * (A * v - t) / n + lam * v.T * v, v),
+        "v",
+        2 * lam * v + 2 / n * A.T * (A * v - t),
+    ),
+    "quadratic form": (lambda: sd.Loss(v.T * Mat("S", d, d) * v, v), "v", Mat("S", d, d) * v + Mat("S", d, d).T * v),
+    "Frobenius": (lambda: sd.Loss(Tr((A * Bm - Tm).T * (A * Bm - Tm)), Bm), "B", 2 * A.T * (A * Bm - Tm)),
     "matrix factorisation": (
-        lambda: sd.Loss(Tr((Tm - A * Bm).T * (Tm - A * Bm)), A), "A", sp.MatMul(2, A * Bm - Tm, Bm.T)),
-    "logsumexp": (
-        lambda: sd.Loss(sd.logsumexp(A * v), v), "v", A.T * sd.softmax(A * v)),
+        lambda: sd.Loss(Tr((Tm - A * Bm).T * (Tm - A * Bm)), A),
+        "A",
+        sp.MatMul(2, A * Bm - Tm, Bm.T),
+    ),
+    "logsumexp": (lambda: sd.Loss(sd.logsumexp(A * v), v), "v", A.T * sd.softmax(A * v)),
     "scalar": (lambda: sd.Loss((w - 3) ** 2, w), "w", 2 * w - 6),
     "samples": (
-        lambda: sd.Loss((y - (w * x + b)) ** 2, [w, b], samples=[x, y]), "w",
-        -2 * Sum((ys[i] - w * xs[i] - b) * xs[i], (i, 0, n - 1)) / n),
+        lambda: sd.Loss((y - (w * x + b)) ** 2, [w, b], samples=[x, y]),
+        "w",
+        -2 * Sum((ys[i] - w * xs[i] - b) * xs[i], (i, 0, n - 1)) / n,
+    ),
     "indexed": (
-        lambda: sd.Loss(Sum((y_[i] - Sum(X_[i, j] * w_[j], (j, 0, d - 1))) ** 2, (i, 0, n - 1)) / n, w_), "w",
-        -2 * Sum(residual * X_[i, j], (i, 0, n - 1)) / n),
+        lambda: sd.Loss(Sum((y_[i] - Sum(X_[i, j] * w_[j], (j, 0, d - 1))) ** 2, (i, 0, n - 1)) / n, w_),
+        "w",
+        -2 * Sum(residual * X_[i, j], (i, 0, n - 1)) / n,
+    ),
     "from one": (
-        lambda: sd.Loss(Sum((ys[i] - a * xs[i]) ** 2, (i, 1, n)) / n, a, first_index=1), "a",
-        -2 * Sum((ys[i] - a * xs[i]) * xs[i], (i, 1, n)) / n),
+        lambda: sd.Loss(Sum((ys[i] - a * xs[i]) ** 2, (i, 1, n)) / n, a, first_index=1),
+        "a",
+        -2 * Sum((ys[i] - a * xs[i]) * xs[i], (i, 1, n)) / n,
+    ),
     "Poisson regression": (
-        lambda: sd.Loss(Sum(sp.exp(a * xs[i]) - ys[i] * a * xs[i], (i, 0, n - 1)) / n, a), "a",
-        Sum((sp.exp(a * xs[i]) - ys[i]) * xs[i], (i, 0, n - 1)) / n),
+        lambda: sd.Loss(Sum(sp.exp(a * xs[i]) - ys[i] * a * xs[i], (i, 0, n - 1)) / n, a),
+        "a",
+        Sum((sp.exp(a * xs[i]) - ys[i]) * xs[i], (i, 0, n - 1)) / n,
+    ),
     "difference chain": (
-        lambda: sd.Loss(Sum((xs[i + 1] - xs[i]) ** 2, (i, 0, n - 2)), xs), "x",
+        lambda: sd.Loss(Sum((xs[i + 1] - xs[i]) ** 2, (i, 0, n - 2)), xs),
+        "x",
         sp.Piecewise((2 * xs[i] - 2 * xs[i - 1], i >= 1), (0, True))
-        + sp.Piecewise((-2 * xs[i + 1] + 2 * xs[i], i <= n - 2), (0, True))),
-}  # fmt: skip
+        + sp.Piecewise((-2 * xs[i + 1] + 2 * xs[i], i <= n - 2), (0, True)),
+    ),
+}
 
 
 def expanded(expression: Any) -> Any:
@@ -827,7 +911,7 @@ def test_softmax_gradient_is_share_minus_class() -> None:
     assert sp.count_ops(found) <= 2.5 * sp.count_ops((share - sp.KroneckerDelta(k, c[i])) / n)
 
 
-# -- graph identities --------------------------------------------------------------------------------------------------
+# -- graph identities -------------------------------------------------------------------------------------------------
 
 
 def sums_of(loss: sd.Loss) -> int:
@@ -838,7 +922,9 @@ def test_equal_sums_with_different_dummies_are_one_node() -> None:
     """Dummies that are kept as they were written."""
     loss = sd.Loss(Sum(xs[i] ** 2, (i, 0, n - 1)) + sp.sin(Sum(xs[j] ** 2, (j, 0, n - 1))), xs)
     assert sums_of(loss) == 1
-    nested = Sum(ys[i] * Sum(X_[i, j], (j, 0, d - 1)), (i, 0, n - 1)) * Sum(ys[l] * Sum(X_[l, i], (i, 0, d - 1)), (l, 0, n - 1))
+    nested = Sum(ys[i] * Sum(X_[i, j], (j, 0, d - 1)), (i, 0, n - 1)) * Sum(
+        ys[l] * Sum(X_[l, i], (i, 0, d - 1)), (l, 0, n - 1)
+    )
     assert sums_of(sd.Loss(nested, ys)) == 2
 
 
@@ -849,7 +935,7 @@ def test_one_dummy_with_two_ranges_is_two_sums() -> None:
     close(loss.compile().value(np.array([1.0, 2.0, 3.0])), 14.0 + 5.0, 0)
 
 
-# -- losses of every structure -----------------------------------------------------------------------------------------
+# -- losses of every structure ----------------------------------------------------------------------------------------
 
 random_ = np.random.default_rng(11)
 
@@ -916,152 +1002,330 @@ count5, zeros5 = [0, 3, 1, 2, 5], [1.5, 0.0, 2.0, -1.0, 0.5]
 STRUCTURES: dict[str, Structure] = {
     "three indices": Structure(
         lambda: Sum((T3[i, j, k] - u_[i] * w_[j] * z3[k]) ** 2, (i, 0, n - 1), (j, 0, d - 1), (k, 0, K - 1)),
-        [u_, w_, z3], {T3: numbers(5, 3, 4), u_: Y5, **WV, z3: B4}, "sums over the wrong axes of a tensor"),
+        [u_, w_, z3],
+        {T3: numbers(5, 3, 4), u_: Y5, **WV, z3: B4},
+        "sums over the wrong axes of a tensor",
+    ),
     "hidden layer": Structure(
         lambda: Sum((y_[i] - Sum(hidden(sp.tanh, i, k) * a1[k], (k, 0, H - 1))) ** 2, (i, 0, n - 1)) / n,
-        [U1, a1], {**XV, **YV, U1: M34, a1: B4}, "a hidden value that is kept in a buffer of the wrong extent"),
+        [U1, a1],
+        {**XV, **YV, U1: M34, a1: B4},
+        "a hidden value that is kept in a buffer of the wrong extent",
+    ),
     "two relu layers": Structure(
         lambda: Sum((y_[i] - Sum(second_layer(sd.relu, i, l) * q1[l], (l, 0, G - 1))) ** 2, (i, 0, n - 1)) / n,
-        [U1, U2, q1], SMALL_NET,
-        "SymPy's Sum drags a Piecewise out of the sums inside of it"),
+        [U1, U2, q1],
+        SMALL_NET,
+        "SymPy's Sum drags a Piecewise out of the sums inside of it",
+    ),
     "two leaky layers": Structure(
-        lambda: Sum((y_[i] - Sum(second_layer(lambda z: sp.Max(z, z / 10), i, l) * q1[l], (l, 0, G - 1))) ** 2, (i, 0, n - 1)),
-        [U1, U2, q1], SMALL_NET, "a Max with two moving arguments"),
+        lambda: Sum(
+            (y_[i] - Sum(second_layer(lambda z: sp.Max(z, z / 10), i, l) * q1[l], (l, 0, G - 1))) ** 2, (i, 0, n - 1)
+        ),
+        [U1, U2, q1],
+        SMALL_NET,
+        "a Max with two moving arguments",
+    ),
     "pairwise kernel": Structure(
-        lambda: Sum(sp.exp(-(u_[i] - u_[j]) ** 2 / 2), (i, 0, n - 1), (j, 0, n - 1)), [u_], {u_: Y5},
-        "one array under two indices"),
+        lambda: Sum(sp.exp(-((u_[i] - u_[j]) ** 2) / 2), (i, 0, n - 1), (j, 0, n - 1)),
+        [u_],
+        {u_: Y5},
+        "one array under two indices",
+    ),
     "ranking": Structure(
-        lambda: Sum(sp.log(1 + Sum(sp.Max(0, 1 - u_[i] + u_[j]), (j, 0, n - 1))), (i, 0, n - 1)), [u_], {u_: Y5},
-        "a kink inside an inner sum"),
+        lambda: Sum(sp.log(1 + Sum(sp.Max(0, 1 - u_[i] + u_[j]), (j, 0, n - 1))), (i, 0, n - 1)),
+        [u_],
+        {u_: Y5},
+        "a kink inside an inner sum",
+    ),
     "matrix factorisation": Structure(
         lambda: Sum((X_[i, j] - Sum(UF[i, k] * VF[j, k], (k, 0, K - 1))) ** 2, (i, 0, n - 1), (j, 0, d - 1)),
-        [UF, VF], {**XV, UF: numbers(5, 2), VF: numbers(3, 2)}, "factors swapped"),
+        [UF, VF],
+        {**XV, UF: numbers(5, 2), VF: numbers(3, 2)},
+        "factors swapped",
+    ),
     "Poisson": Structure(
         lambda: Sum(sp.exp(prediction + b) - y_[i] * (prediction + b) + sp.loggamma(y_[i] + 1), (i, 0, n - 1)) / n,
-        [w_, b], {**XV, **WV, y_: count5, b: 0.3}, "a term without parameters that is differentiated"),
+        [w_, b],
+        {**XV, **WV, y_: count5, b: 0.3},
+        "a term without parameters that is differentiated",
+    ),
     "negative binomial": Structure(
-        lambda: -Sum(sp.loggamma(y_[i] + s) - sp.loggamma(s) + s * sp.log(s / (s + sp.exp(prediction)))
-                     + y_[i] * sp.log(sp.exp(prediction) / (s + sp.exp(prediction))), (i, 0, n - 1)) / n,
-        [w_, s], {**XV, **WV, y_: count5, s: 1.7}, "digamma's place, a positive symbol beside exponentials"),
+        lambda: (
+            -Sum(
+                sp.loggamma(y_[i] + s)
+                - sp.loggamma(s)
+                + s * sp.log(s / (s + sp.exp(prediction)))
+                + y_[i] * sp.log(sp.exp(prediction) / (s + sp.exp(prediction))),
+                (i, 0, n - 1),
+            )
+            / n
+        ),
+        [w_, s],
+        {**XV, **WV, y_: count5, s: 1.7},
+        "digamma's place, a positive symbol beside exponentials",
+    ),
     "Gaussian mixture": Structure(
         lambda: -Sum(sp.log(Sum(component(k), (k, 0, K - 1))), (i, 0, n - 1)) / n,
-        [al, mu, sg], {**YV, al: numbers(3), mu: numbers(3), sg: 0.3 * numbers(3)}, "logsumexp of weights within another"),
+        [al, mu, sg],
+        {**YV, al: numbers(3), mu: numbers(3), sg: 0.3 * numbers(3)},
+        "logsumexp of weights within another",
+    ),
     "Cox": Structure(
         lambda: -Sum(delta_[i] * (eta(i) - sp.log(Sum(sp.exp(eta(k)), (k, i, n - 1)))), (i, 0, n - 1)),
-        [w_], {**XV, **WV, delta_: [1, 0, 1, 1, 1]}, "a logsumexp whose range depends on an outer index"),
+        [w_],
+        {**XV, **WV, delta_: [1, 0, 1, 1, 1]},
+        "a logsumexp whose range depends on an outer index",
+    ),
     "attention": Structure(
-        attention, [Q_, P_, X_], {X_: X5[:3, :2], y_: Y5[:3], Q_: numbers(3, 2), P_: numbers(3, 2)}, "a softmax used as weights"),
+        attention,
+        [Q_, P_, X_],
+        {X_: X5[:3, :2], y_: Y5[:3], Q_: numbers(3, 2), P_: numbers(3, 2)},
+        "a softmax used as weights",
+    ),
     "embedding": Structure(
         lambda: Sum((y_[i] - Sum(E_[c_[i], j] * w_[j], (j, 0, d - 1))) ** 2, (i, 0, n - 1)) / n,
-        [E_, w_], {**YV, **WV, E_: numbers(4, 3), c_: [0, 3, 1, 3, 3]}, "entries that are hit twice and set instead of added"),
+        [E_, w_],
+        {**YV, **WV, E_: numbers(4, 3), c_: [0, 3, 1, 3, 3]},
+        "entries that are hit twice and set instead of added",
+    ),
     "embedding on both sides": Structure(
         lambda: Sum((ys[c_[i]] - xs[i]) ** 2 * ys[i], (i, 0, n - 1)),
-        [xs, ys], {xs: xn, ys: Y5, c_: [0, 3, 1, 3, 3]}, "an array at its own place and at an index's"),
+        [xs, ys],
+        {xs: xn, ys: Y5, c_: [0, 3, 1, 3, 3]},
+        "an array at its own place and at an index's",
+    ),
     "convolution": Structure(
-        lambda: lagged(xs[i + k] * w_[k]), [xs, w_], {xs: x8, ys: numbers(8), **WV, p: 6},
-        "a factor that depends on a solved index taken out of the sum"),
+        lambda: lagged(xs[i + k] * w_[k]),
+        [xs, w_],
+        {xs: x8, ys: numbers(8), **WV, p: 6},
+        "a factor that depends on a solved index taken out of the sum",
+    ),
     "convolution, reversed": Structure(
-        lambda: Sum(Sum(xs[i - k + d - 1] * w_[k], (k, 0, d - 1)) ** 2, (i, 0, n - d)), [xs, w_], {xs: x8, **WV},
-        "the same with the other sign"),
+        lambda: Sum(Sum(xs[i - k + d - 1] * w_[k], (k, 0, d - 1)) ** 2, (i, 0, n - d)),
+        [xs, w_],
+        {xs: x8, **WV},
+        "the same with the other sign",
+    ),
     "strides": Structure(
-        lambda: Sum(xs[i + 2 * j] * w_[j] ** 2, (i, 0, n - 2 * d), (j, 0, d - 1)), [xs, w_], {xs: x9, **WV},
-        "an index solved from a stride"),
+        lambda: Sum(xs[i + 2 * j] * w_[j] ** 2, (i, 0, n - 2 * d), (j, 0, d - 1)),
+        [xs, w_],
+        {xs: x9, **WV},
+        "an index solved from a stride",
+    ),
     "every second": Structure(
-        lambda: Sum(xs[2 * i] ** 2 * xs[2 * i + 1], (i, 0, p - 1)), [xs], {xs: numbers(6), p: 3}, "parity of the place"),
+        lambda: Sum(xs[2 * i] ** 2 * xs[2 * i + 1], (i, 0, p - 1)), [xs], {xs: numbers(6), p: 3}, "parity of the place"
+    ),
     "from behind": Structure(
-        lambda: Sum((xs[i] - xs[n - 1 - i]) ** 2 * ys[i], (i, 0, n - 1)), [xs], {xs: xn, ys: Y5}, "a negative stride"),
+        lambda: Sum((xs[i] - xs[n - 1 - i]) ** 2 * ys[i], (i, 0, n - 1)), [xs], {xs: xn, ys: Y5}, "a negative stride"
+    ),
     "products of indices": Structure(
-        lambda: Sum(xs[i * j] * (i + 1), (i, 0, p - 1), (j, 0, p - 1)), [xs], {xs: numbers(10), p: 3},
-        "np.add.at reads past values that broadcast"),
+        lambda: Sum(xs[i * j] * (i + 1), (i, 0, p - 1), (j, 0, p - 1)),
+        [xs],
+        {xs: numbers(10), p: 3},
+        "np.add.at reads past values that broadcast",
+    ),
     "squares of indices": Structure(
-        lambda: Sum(xs[i**2] * (i + 1), (i, 0, p - 1)), [xs], {xs: numbers(10), p: 3}, "a place that cannot be solved"),
+        lambda: Sum(xs[i**2] * (i + 1), (i, 0, p - 1)), [xs], {xs: numbers(10), p: 3}, "a place that cannot be solved"
+    ),
     "distance of indices": Structure(
-        lambda: Sum(w_[sp.Abs(i - j)] * xs[i] * xs[j], (i, 0, d - 1), (j, 0, d - 1)), [w_], {xs: numbers(3), **WV},
-        "a Toeplitz matrix refused"),
+        lambda: Sum(w_[sp.Abs(i - j)] * xs[i] * xs[j], (i, 0, d - 1), (j, 0, d - 1)),
+        [w_],
+        {xs: numbers(3), **WV},
+        "a Toeplitz matrix refused",
+    ),
     "clipped index": Structure(
-        lambda: Sum(xs[sp.Max(i - 1, 0)] * xs[i] ** 2, (i, 0, n - 1)), [xs], {xs: xn}, "Max(0, i - 1) read as i - 1"),
+        lambda: Sum(xs[sp.Max(i - 1, 0)] * xs[i] ** 2, (i, 0, n - 1)), [xs], {xs: xn}, "Max(0, i - 1) read as i - 1"
+    ),
     "cyclic": Structure(
-        lambda: Sum(xs[sp.Mod(i + 1, n)] * xs[i] ** 2, (i, 0, n - 1)), [xs], {xs: xn}, "a place that wraps around"),
+        lambda: Sum(xs[sp.Mod(i + 1, n)] * xs[i] ** 2, (i, 0, n - 1)), [xs], {xs: xn}, "a place that wraps around"
+    ),
     "index as a value": Structure(
-        lambda: Sum((xs[i] - a * i - b) ** 2 / (i + 1), (i, 0, n - 1)) / n, [a, b], {xs: xn, a: 0.2, b: 0.1}, "integer division"),
+        lambda: Sum((xs[i] - a * i - b) ** 2 / (i + 1), (i, 0, n - 1)) / n,
+        [a, b],
+        {xs: xn, a: 0.2, b: 0.1},
+        "integer division",
+    ),
     "places by number and extent": Structure(
-        lambda: Sum((ys[i] - xs[i] * w_[1]) ** 2 * w_[d], (i, 1, n)), [xs, w_], {xs: xn, ys: Y5, **WV},
-        "a component's index named like an extent", {"first_index": 1}),
+        lambda: Sum((ys[i] - xs[i] * w_[1]) ** 2 * w_[d], (i, 1, n)),
+        [xs, w_],
+        {xs: xn, ys: Y5, **WV},
+        "a component's index named like an extent",
+        {"first_index": 1},
+    ),
     "triangle": Structure(
-        lambda: Sum(xs[i] * xs[j] ** 2 * (j + 1), (j, 0, i), (i, 0, n - 1)), [xs], {xs: xn}, "a range that depends on another"),
+        lambda: Sum(xs[i] * xs[j] ** 2 * (j + 1), (j, 0, i), (i, 0, n - 1)),
+        [xs],
+        {xs: xn},
+        "a range that depends on another",
+    ),
     "strict triangle": Structure(
-        lambda: Sum((xs[i] - xs[j]) ** 4, (j, i + 1, n - 1), (i, 0, n - 1)), [xs], {xs: xn}, "an empty last row"),
+        lambda: Sum((xs[i] - xs[j]) ** 4, (j, i + 1, n - 1), (i, 0, n - 1)), [xs], {xs: xn}, "an empty last row"
+    ),
     "cumulated": Structure(
-        lambda: Sum(sp.sin(Sum(xs[j], (j, 0, i))) * xs[i], (i, 0, n - 1)), [xs], {xs: xn}, "a reversed triangle"),
+        lambda: Sum(sp.sin(Sum(xs[j], (j, 0, i))) * xs[i], (i, 0, n - 1)), [xs], {xs: xn}, "a reversed triangle"
+    ),
     "triangle of a constant": Structure(
-        lambda: Sum(xs[i] * Sum(a, (j, 0, i - 3)) ** 2, (i, 0, n - 1)), [xs, a], {xs: xn, a: 0.7},
-        "an empty sum counted as a negative number of terms"),
+        lambda: Sum(xs[i] * Sum(a, (j, 0, i - 3)) ** 2, (i, 0, n - 1)),
+        [xs, a],
+        {xs: xn, a: 0.7},
+        "an empty sum counted as a negative number of terms",
+    ),
     "triangle in a product": Structure(
-        lambda: Sum(Product(xs[j] - ys[i], (j, 0, i)), (i, 0, n - 1)), [xs, ys], {xs: xn, ys: Y5**2}, "a product with a dependent range"),
+        lambda: Sum(Product(xs[j] - ys[i], (j, 0, i)), (i, 0, n - 1)),
+        [xs, ys],
+        {xs: xn, ys: Y5**2},
+        "a product with a dependent range",
+    ),
     "same dummy, other ranges": Structure(
         lambda: Sum(xs[i] ** 2, (i, 0, n - 1)) * Sum(w_[i], (i, 0, d - 1)) + Sum(xs[i] * xs[i + 1], (i, 0, n - 2)),
-        [xs, w_], {xs: xn, **WV}, "one dummy taken for one range"),
+        [xs, w_],
+        {xs: xn, **WV},
+        "one dummy taken for one range",
+    ),
     "dummy within its own sum": Structure(
-        lambda: Sum(xs[i] * Sum(xs[i] ** 2, (i, 0, i)), (i, 0, n - 1)), [xs], {xs: xn}, "an inner dummy that captures the outer"),
+        lambda: Sum(xs[i] * Sum(xs[i] ** 2, (i, 0, i)), (i, 0, n - 1)),
+        [xs],
+        {xs: xn},
+        "an inner dummy that captures the outer",
+    ),
     "dummies permuted": Structure(
-        lambda: Sum(X_[i, j] * ys[i], (i, 0, n - 1), (j, 0, d - 1)) * Sum(X_[j, i] ** 2 * w_[i], (i, 0, d - 1), (j, 0, n - 1)),
-        [X_, ys, w_], {**XV, ys: Y5, **WV}, "indices told apart by name"),
+        lambda: (
+            Sum(X_[i, j] * ys[i], (i, 0, n - 1), (j, 0, d - 1))
+            * Sum(X_[j, i] ** 2 * w_[i], (i, 0, d - 1), (j, 0, n - 1))
+        ),
+        [X_, ys, w_],
+        {**XV, ys: Y5, **WV},
+        "indices told apart by name",
+    ),
     "product": Structure(lambda: Product(xs[i] + a, (i, 0, n - 1)), [xs, a], {xs: xn, a: 0.1}, "the other factors"),
     "product of a constant": Structure(
-        lambda: Product(a + b, (i, 0, n - 1)) * xs[0], [xs, a, b], {xs: xn, a: 0.2, b: 0.3}, "a body without its index"),
+        lambda: Product(a + b, (i, 0, n - 1)) * xs[0], [xs, a, b], {xs: xn, a: 0.2, b: 0.3}, "a body without its index"
+    ),
     "likelihood": Structure(
-        lambda: -sp.log(Product(sp.exp(-((xs[i] - a) ** 2) / 2 / s**2) / s, (i, 0, n - 1))), [a, s], {xs: xn, a: 0.2, s: 1.3},
-        "the log of a product that underflows"),
+        lambda: -sp.log(Product(sp.exp(-((xs[i] - a) ** 2) / 2 / s**2) / s, (i, 0, n - 1))),
+        [a, s],
+        {xs: xn, a: 0.2, s: 1.3},
+        "the log of a product that underflows",
+    ),
     "Bernoulli likelihood": Structure(
-        lambda: -sp.log(Product(sd.sigmoid(a * xs[i]) ** ys[i] * (1 - sd.sigmoid(a * xs[i])) ** (1 - ys[i]), (i, 0, n - 1))),
-        [a], {xs: xn, ys: [0.0, 1.0, 1.0, 0.0, 1.0], a: 0.4}, "powers of probabilities with exponents 0 and 1"),
+        lambda: (
+            -sp.log(Product(sd.sigmoid(a * xs[i]) ** ys[i] * (1 - sd.sigmoid(a * xs[i])) ** (1 - ys[i]), (i, 0, n - 1)))
+        ),
+        [a],
+        {xs: xn, ys: [0.0, 1.0, 1.0, 0.0, 1.0], a: 0.4},
+        "powers of probabilities with exponents 0 and 1",
+    ),
     "smoothness": Structure(
-        lambda: Sum((xs[i + 1] - 2 * xs[i] + xs[i - 1]) ** 2, (i, 1, n - 2)), [xs], {xs: xn}, "shifts in both directions"),
+        lambda: Sum((xs[i + 1] - 2 * xs[i] + xs[i - 1]) ** 2, (i, 1, n - 2)),
+        [xs],
+        {xs: xn},
+        "shifts in both directions",
+    ),
     "Rosenbrock": Structure(
-        lambda: Sum(100 * (xs[i + 1] - xs[i] ** 2) ** 2 + (1 - xs[i]) ** 2, (i, 0, n - 2)), [xs], {xs: xn}, "the ends of a chain"),
+        lambda: Sum(100 * (xs[i + 1] - xs[i] ** 2) ** 2 + (1 - xs[i]) ** 2, (i, 0, n - 2)),
+        [xs],
+        {xs: xn},
+        "the ends of a chain",
+    ),
     "Rosenbrock of two": Structure(
-        lambda: Sum(100 * (xs[i + 1] - xs[i] ** 2) ** 2 + (1 - xs[i]) ** 2, (i, 0, n - 2)), [xs], {xs: xn[:2]}, "ends that meet"),
+        lambda: Sum(100 * (xs[i + 1] - xs[i] ** 2) ** 2 + (1 - xs[i]) ** 2, (i, 0, n - 2)),
+        [xs],
+        {xs: xn[:2]},
+        "ends that meet",
+    ),
     "delta": Structure(
-        lambda: Sum((X_[i, j] - sp.KroneckerDelta(i, j) * w_[j]) ** 2, (i, 0, n - 1), (j, 0, d - 1)), [X_, w_], {**XV, **WV},
-        "a delta between indices of different extents"),
+        lambda: Sum((X_[i, j] - sp.KroneckerDelta(i, j) * w_[j]) ** 2, (i, 0, n - 1), (j, 0, d - 1)),
+        [X_, w_],
+        {**XV, **WV},
+        "a delta between indices of different extents",
+    ),
     "conditions": Structure(
-        lambda: Sum(sp.Piecewise((xs[i] ** 2, (xs[i] > 0) & (i < 3)), (sp.sin(xs[i]), sp.Or(xs[i] < -1, sp.Eq(i, 1))), (ys[i] * xs[i], True)),
-                    (i, 0, n - 1)), [xs, ys], {xs: xn, ys: Y5}, "And, Or and the order of branches"),
+        lambda: Sum(
+            sp.Piecewise(
+                (xs[i] ** 2, (xs[i] > 0) & (i < 3)),
+                (sp.sin(xs[i]), sp.Or(xs[i] < -1, sp.Eq(i, 1))),
+                (ys[i] * xs[i], True),
+            ),
+            (i, 0, n - 1),
+        ),
+        [xs, ys],
+        {xs: xn, ys: Y5},
+        "And, Or and the order of branches",
+    ),
     "huber and absolute": Structure(
-        lambda: Sum(losses.huber(y_[i], prediction, sp.Rational(1, 2)) + losses.absolute(y_[i], prediction), (i, 0, n - 1)) / n,
-        [w_], {**XV, **YV, **WV}, "branches of a loss"),
+        lambda: (
+            Sum(losses.huber(y_[i], prediction, sp.Rational(1, 2)) + losses.absolute(y_[i], prediction), (i, 0, n - 1))
+            / n
+        ),
+        [w_],
+        {**XV, **YV, **WV},
+        "branches of a loss",
+    ),
     "hinge": Structure(
-        lambda: Sum(losses.hinge(y_[i], prediction) + losses.squared_margin(y_[i], prediction), (i, 0, n - 1)) / n
-        + lam * losses.l1(w_), [w_], {**XV, y_: [1.0, -1, 1, 1, -1], **WV, lam: 0.3}, "margins and penalties together"),
+        lambda: (
+            Sum(losses.hinge(y_[i], prediction) + losses.squared_margin(y_[i], prediction), (i, 0, n - 1)) / n
+            + lam * losses.l1(w_)
+        ),
+        [w_],
+        {**XV, y_: [1.0, -1, 1, 1, -1], **WV, lam: 0.3},
+        "margins and penalties together",
+    ),
     "extrema": Structure(
-        lambda: Sum(sp.Max(xs[i], ys[i], a) - sp.Min(xs[i] ** 2, b), (i, 0, n - 1)), [xs, ys, a, b],
-        {xs: xn, ys: Y5, a: 0.2, b: 0.6}, "which argument of Max the slope goes to"),
+        lambda: Sum(sp.Max(xs[i], ys[i], a) - sp.Min(xs[i] ** 2, b), (i, 0, n - 1)),
+        [xs, ys, a, b],
+        {xs: xn, ys: Y5, a: 0.2, b: 0.6},
+        "which argument of Max the slope goes to",
+    ),
     "matrix powers": Structure(
-        lambda: Tr(S_**3) + Tr((S_**2).T * S_), [S_], {S_: numbers(3, 3)}, "a transpose in the gradient of a power"),
+        lambda: Tr(S_**3) + Tr((S_**2).T * S_), [S_], {S_: numbers(3, 3)}, "a transpose in the gradient of a power"
+    ),
     "orthogonality": Structure(
-        lambda: Tr((A.T * A - sp.Identity(d)).T * (A.T * A - sp.Identity(d))), [A], {A: X5}, "both factors move"),
+        lambda: Tr((A.T * A - sp.Identity(d)).T * (A.T * A - sp.Identity(d))), [A], {A: X5}, "both factors move"
+    ),
     "two-layer applyfunc": Structure(
-        lambda: Tr(((A * Bm).applyfunc(sp.tanh) * Mat("C", K, H)).T * ((A * Bm).applyfunc(sp.tanh) * Mat("C", K, H))) / n,
-        [Bm, Mat("C", K, H)], {A: X5, Bm: M34, Mat("C", K, H): numbers(4, 2)}, "applyfunc within a product"),
+        lambda: (
+            Tr(((A * Bm).applyfunc(sp.tanh) * Mat("C", K, H)).T * ((A * Bm).applyfunc(sp.tanh) * Mat("C", K, H))) / n
+        ),
+        [Bm, Mat("C", K, H)],
+        {A: X5, Bm: M34, Mat("C", K, H): numbers(4, 2)},
+        "applyfunc within a product",
+    ),
     "matrix attention": Structure(
         lambda: Tr((sd.softmax(A * S_ * A.T / sp.sqrt(d)) * A - A).T * (sd.softmax(A * S_ * A.T / sp.sqrt(d)) * A - A)),
-        [A, S_], {A: X5, S_: numbers(3, 3)}, "the softmax of rows"),
+        [A, S_],
+        {A: X5, S_: numbers(3, 3)},
+        "the softmax of rows",
+    ),
     "Rayleigh quotient": Structure(
-        lambda: (v.T * S_ * v)[0, 0] / (v.T * v)[0, 0], [v, S_], {v: W3, S_: numbers(3, 3)}, "quotients of 1x1 matrices"),
+        lambda: (v.T * S_ * v)[0, 0] / (v.T * v)[0, 0], [v, S_], {v: W3, S_: numbers(3, 3)}, "quotients of 1x1 matrices"
+    ),
     "functions of traces": Structure(
-        lambda: sp.log(1 + Tr(S_.T * S_)) + sp.sqrt(Tr(A.T * A)) + sp.exp((v.T * v)[0, 0] / 4), [S_, A, v],
-        {S_: numbers(3, 3), A: X5, v: W3}, "a scalar function of a matrix scalar"),
+        lambda: sp.log(1 + Tr(S_.T * S_)) + sp.sqrt(Tr(A.T * A)) + sp.exp((v.T * v)[0, 0] / 4),
+        [S_, A, v],
+        {S_: numbers(3, 3), A: X5, v: W3},
+        "a scalar function of a matrix scalar",
+    ),
     "slices": Structure(
-        lambda: Tr(A[0:2, :] * A[0:2, :].T) + Tr(A[1:4, 0:2].T * A[1:4, 1:3]), [A], {A: X5}, "parts of a matrix"),
+        lambda: Tr(A[0:2, :] * A[0:2, :].T) + Tr(A[1:4, 0:2].T * A[1:4, 1:3]), [A], {A: X5}, "parts of a matrix"
+    ),
     "entries of matrices": Structure(
-        lambda: A[0, 0] ** 2 + A[1, 2] * v[0, 0] + sp.sin(v[2, 0]), [A, v], {A: X5, v: W3}, "single entries"),
+        lambda: A[0, 0] ** 2 + A[1, 2] * v[0, 0] + sp.sin(v[2, 0]), [A, v], {A: X5, v: W3}, "single entries"
+    ),
     "diagonals": Structure(
-        lambda: Tr(DiagMatrix(v) * S_ * DiagMatrix(v)) + Tr(sp.HadamardProduct(S_, S_.T) * S_), [v, S_],
-        {v: W3, S_: numbers(3, 3)}, "a diagonal in the gradient"),
+        lambda: Tr(DiagMatrix(v) * S_ * DiagMatrix(v)) + Tr(sp.HadamardProduct(S_, S_.T) * S_),
+        [v, S_],
+        {v: W3, S_: numbers(3, 3)},
+        "a diagonal in the gradient",
+    ),
     "a matrix of scalars": Structure(
-        lambda: sp.Matrix([a, b]).T * sp.Matrix([[1, 2], [3, 4]]) * sp.Matrix([a, b]), [a, b], {a: 0.2, b: 0.3},
-        "matrices that are written out"),
-}  # fmt: skip
+        lambda: sp.Matrix([a, b]).T * sp.Matrix([[1, 2], [3, 4]]) * sp.Matrix([a, b]),
+        [a, b],
+        {a: 0.2, b: 0.3},
+        "matrices that are written out",
+    ),
+}
+
 
 @pytest.mark.parametrize("name", STRUCTURES)
 @pytest.mark.usefixtures("in_python")
@@ -1104,11 +1368,22 @@ PER_SAMPLE: dict[str, tuple[Any, list[Any], list[Any], dict[Any, Any]]] = {
     "scaled with a penalty": (lam * ((y - w * x - b) ** 2 + w**2), [w, b, lam], [x, y], {w: 0.3, b: 0.2, lam: 0.5}),
     "mixture": (-sp.log(Sum(sp.exp(-((y - al[k]) ** 2)), (k, 0, K - 1))), [al], [y], {al: numbers(3)}),
     "several kinks": (sp.Max(w * x + b, y, 0), [w, b], [x, y], {w: 0.3, b: 0.2}),
-    "embedding": ((y - al[sp.Symbol("c", integer=True)]) ** 2, [al], [y, sp.Symbol("c", integer=True)], {al: numbers(4)}),
+    "embedding": (
+        (y - al[sp.Symbol("c", integer=True)]) ** 2,
+        [al],
+        [y, sp.Symbol("c", integer=True)],
+        {al: numbers(4)},
+    ),
     "product": (Product(y - al[k], (k, 0, K - 1)), [al], [y], {al: numbers(3)}),
     "matrix": (v.T * S_ * v + v.T * Mat("x", d, 1), [v], [S_, Mat("x", d, 1)], {v: W3}),
 }
-SAMPLED = {x: numbers(6), y: numbers(6), sp.Symbol("c", integer=True): [0, 3, 1, 2, 2, 0], S_: numbers(6, 3, 3), Mat("x", d, 1): numbers(6, 3)}
+SAMPLED = {
+    x: numbers(6),
+    y: numbers(6),
+    sp.Symbol("c", integer=True): [0, 3, 1, 2, 2, 0],
+    S_: numbers(6, 3, 3),
+    Mat("x", d, 1): numbers(6, 3),
+}
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
@@ -1122,7 +1397,15 @@ def test_per_sample_losses(name: str, reduction: str) -> None:
 
 def test_compiled_structures_agree_with_plain_python(monkeypatch: pytest.MonkeyPatch) -> None:
     """What Numba makes of the loops: types, integer arithmetic, helpers that are not compiled."""
-    for name in ("Cox", "attention", "embedding", "negative binomial", "conditions", "products of indices", "cumulated"):
+    for name in (
+        "Cox",
+        "attention",
+        "embedding",
+        "negative binomial",
+        "conditions",
+        "products of indices",
+        "cumulated",
+    ):
         structure = STRUCTURES[name]
         loss = sd.Loss(structure.make(), structure.parameters)
         params, data = split(loss, structure.values)
@@ -1135,15 +1418,28 @@ def test_compiled_structures_agree_with_plain_python(monkeypatch: pytest.MonkeyP
             close(gradient[parameter], slopes[parameter], 1e-13)
 
 
-# -- Hessians ----------------------------------------------------------------------------------------------------------
+# -- Hessians ---------------------------------------------------------------------------------------------------------
 
 SCALAR_LOSSES = [
-    a**2 * b + sp.exp(a * b) * sp.sin(b), sp.log(1 + sp.exp(a * b)) + sp.sqrt(1 + a**2 + b**2), sp.atan2(a, 2 + b**2),
-    (1 + a**2) ** b, sd.sigmoid(a) * sd.softplus(b - a), sd.logsumexp(a, b, a * b), sd.softmax(a, b, 0),
-    sp.log(sd.softmax(a, b, a * b)), sp.loggamma(2 + a**2) * sp.erf(b), a * sp.log(s) / s + s**a, sp.Max(a, b) ** 2 * sp.Abs(a * b),
-    sp.Piecewise((a**2 * b, a > 0), (sp.sin(a * b), True)), sp.acosh(2 + a**2) * sp.atanh(b / 3), sp.tanh(a) / (1 + b**2),
-    sp.exp(a) / (sp.exp(a) + sp.exp(b) + 1), (s * sp.log(s) + a) ** 3, sd.relu(a) ** 3 * b, sp.polygamma(0, s) * a,
-]  # fmt: skip
+    a**2 * b + sp.exp(a * b) * sp.sin(b),
+    sp.log(1 + sp.exp(a * b)) + sp.sqrt(1 + a**2 + b**2),
+    sp.atan2(a, 2 + b**2),
+    (1 + a**2) ** b,
+    sd.sigmoid(a) * sd.softplus(b - a),
+    sd.logsumexp(a, b, a * b),
+    sd.softmax(a, b, 0),
+    sp.log(sd.softmax(a, b, a * b)),
+    sp.loggamma(2 + a**2) * sp.erf(b),
+    a * sp.log(s) / s + s**a,
+    sp.Max(a, b) ** 2 * sp.Abs(a * b),
+    sp.Piecewise((a**2 * b, a > 0), (sp.sin(a * b), True)),
+    sp.acosh(2 + a**2) * sp.atanh(b / 3),
+    sp.tanh(a) / (1 + b**2),
+    sp.exp(a) / (sp.exp(a) + sp.exp(b) + 1),
+    (s * sp.log(s) + a) ** 3,
+    sd.relu(a) ** 3 * b,
+    sp.polygamma(0, s) * a,
+]
 
 
 @pytest.mark.parametrize("number", range(len(SCALAR_LOSSES)))
@@ -1168,13 +1464,15 @@ def test_hessian_is_that_of_sympy(number: int) -> None:
 def test_hessian_vector_product_of_scalars_and_of_a_linear_loss() -> None:
     """A loss without curvature has no statement to print."""
     linear = sd.Loss(Sum(xs[i] * ys[i], (i, 0, n - 1)) + a, [xs, a])
-    product = linear.compile().hessian_vector_product({xs: [1.0, 2.0], a: 1.0}, {xs: [1.0, 1.0], a: 1.0}, {ys: [3.0, 4.0]})
+    product = linear.compile().hessian_vector_product(
+        {xs: [1.0, 2.0], a: 1.0}, {xs: [1.0, 1.0], a: 1.0}, {ys: [3.0, 4.0]}
+    )
     assert product[a] == 0.0 and list(product[xs]) == [0.0, 0.0]
     quadratic = sd.Loss(a**2 * b, [a, b]).compile().hessian_vector_product({a: 3.0, b: 2.0}, {a: 1.0, b: -1.0})
     assert product and quadratic == {a: 2 * 2.0 - 2 * 3.0, b: 2 * 3.0}
 
 
-# -- kinks -------------------------------------------------------------------------------------------------------------
+# -- kinks ------------------------------------------------------------------------------------------------------------
 
 POLICIES = ("min-norm", "left", "right")
 KINKED: dict[str, tuple[Any, dict[Any, float], tuple[Any, ...]]] = {  # the slopes under each policy
@@ -1233,28 +1531,65 @@ def test_smooth_piecewise_at_its_seam() -> None:
         assert sd.Loss(losses.huber(0, a), a, kinks=policy).compile().gradient(1.0)[a] == 1.0
 
 
-# -- random losses -----------------------------------------------------------------------------------------------------
+# -- random losses ----------------------------------------------------------------------------------------------------
 
 half = sp.Rational(1, 2)
 x_, y2, v_, XX = Base("x", shape=(n,)), Base("y", shape=(n,)), Base("v", shape=(d,)), Base("X", shape=(n, d))
 ONE = [
-    sp.sin, sp.cos, sp.tanh, sd.sigmoid, sd.softplus, sp.atan, sp.erf, sp.erfc, sp.asinh, sp.Abs, sd.relu, sp.sech,
-    lambda u: sp.exp(u / 4), lambda u: sp.log(1 + u**2), lambda u: sp.sqrt(1 + u**2), lambda u: sp.log(1 + sp.exp(u)),
-    lambda u: 1 / (1 + sp.exp(-u)), lambda u: sp.asin(sp.tanh(u) * 9 / 10), lambda u: sp.acos(sp.tanh(u) * 9 / 10),
-    lambda u: sp.atanh(sp.tanh(u) * 9 / 10), lambda u: sp.acosh(2 + u**2), lambda u: sp.tan(sp.tanh(u)), lambda u: u**2,
-    lambda u: sp.sinh(sp.tanh(u)), lambda u: sp.cosh(sp.tanh(u)), lambda u: sp.gamma(1 + u**2 / 8), lambda u: u**3,
-    lambda u: sp.loggamma(1 + u**2), lambda u: 1 / (2 + u**2), lambda u: (1 + u**2) ** sp.Rational(-3, 2),
-    lambda u: (1 + u**2) ** sp.Rational(1, 3), lambda u: sp.exp(-(u**2)), lambda u: sp.exp(u / 8) - 1,
-    lambda u: sp.Max(0, u), lambda u: sp.Piecewise((u**2, u > half), (u - 1, True)), lambda u: sp.cot(1 + sp.tanh(u) / 3),
-    lambda u: (1 + u**2) * sp.log(1 + u**2), lambda u: sp.polygamma(1, 2 + u**2),
+    sp.sin,
+    sp.cos,
+    sp.tanh,
+    sd.sigmoid,
+    sd.softplus,
+    sp.atan,
+    sp.erf,
+    sp.erfc,
+    sp.asinh,
+    sp.Abs,
+    sd.relu,
+    sp.sech,
+    lambda u: sp.exp(u / 4),
+    lambda u: sp.log(1 + u**2),
+    lambda u: sp.sqrt(1 + u**2),
+    lambda u: sp.log(1 + sp.exp(u)),
+    lambda u: 1 / (1 + sp.exp(-u)),
+    lambda u: sp.asin(sp.tanh(u) * 9 / 10),
+    lambda u: sp.acos(sp.tanh(u) * 9 / 10),
+    lambda u: sp.atanh(sp.tanh(u) * 9 / 10),
+    lambda u: sp.acosh(2 + u**2),
+    lambda u: sp.tan(sp.tanh(u)),
+    lambda u: u**2,
+    lambda u: sp.sinh(sp.tanh(u)),
+    lambda u: sp.cosh(sp.tanh(u)),
+    lambda u: sp.gamma(1 + u**2 / 8),
+    lambda u: u**3,
+    lambda u: sp.loggamma(1 + u**2),
+    lambda u: 1 / (2 + u**2),
+    lambda u: (1 + u**2) ** sp.Rational(-3, 2),
+    lambda u: (1 + u**2) ** sp.Rational(1, 3),
+    lambda u: sp.exp(-(u**2)),
+    lambda u: sp.exp(u / 8) - 1,
+    lambda u: sp.Max(0, u),
+    lambda u: sp.Piecewise((u**2, u > half), (u - 1, True)),
+    lambda u: sp.cot(1 + sp.tanh(u) / 3),
+    lambda u: (1 + u**2) * sp.log(1 + u**2),
+    lambda u: sp.polygamma(1, 2 + u**2),
     lambda u: sp.Piecewise((sp.sin(u), (u > 0) & (u < 1)), (sp.cos(u), u <= -1), (u, True)),
-]  # fmt: skip
+]
 TWO = [
-    operator.mul, operator.sub, sp.Max, sd.logsumexp, sd.softmax, lambda u, t: sp.atan2(u, 2 + t**2),
-    lambda u, t: sp.Min(u, t + half), lambda u, t: (1 + u**2) ** (t / 4), lambda u, t: u / (1 + t**2),
-    lambda u, t: sp.log(sp.exp(u) + sp.exp(t)), lambda u, t: sp.Piecewise((u, u < t), (t**2, True)),
+    operator.mul,
+    operator.sub,
+    sp.Max,
+    sd.logsumexp,
+    sd.softmax,
+    lambda u, t: sp.atan2(u, 2 + t**2),
+    lambda u, t: sp.Min(u, t + half),
+    lambda u, t: (1 + u**2) ** (t / 4),
+    lambda u, t: u / (1 + t**2),
+    lambda u, t: sp.log(sp.exp(u) + sp.exp(t)),
+    lambda u, t: sp.Piecewise((u, u < t), (t**2, True)),
     lambda u, t: sp.exp(u / 4) / (sp.exp(u / 4) + sp.exp(t / 4)),
-]  # fmt: skip
+]
 
 
 class Grammar:
@@ -1269,8 +1604,11 @@ class Grammar:
             if kind in ("whole", "from one"):
                 choices += [x_[e], y2[e], x_[e], y2[n - 1 - e], x_[sp.Mod(e + 1, n)], x_[c_[e]], y2[c_[e]], e / 4]
                 choices += [x_[e - 1]] * 2 * (kind == "from one")
-            choices += {"columns": [v_[e], v_[d - 1 - e], v_[e]], "all but one": [x_[e + 1], x_[e], x_[e + 1]],
-                        "triangle": [x_[e], y2[e]]}.get(kind, [])  # fmt: skip
+            choices += {
+                "columns": [v_[e], v_[d - 1 - e], v_[e]],
+                "all but one": [x_[e + 1], x_[e], x_[e + 1]],
+                "triangle": [x_[e], y2[e]],
+            }.get(kind, [])
         rows, columns = ([e for e, kind in scope.items() if kind == wanted] for wanted in ("whole", "columns"))
         if rows and columns:
             choices += [XX[self.random.choice(rows), self.random.choice(columns)]] * 3 + [XX[c_[rows[0]], columns[0]]]
@@ -1292,12 +1630,23 @@ class Grammar:
         free = [e for e in (i, j, k, l) if e not in scope or chance.random() < 0.1]
         dummy = chance.choice(free)
         outer = [e for e, kind in scope.items() if kind == "whole" and e != dummy]
-        kind = chance.choice(["whole"] * 2 + ["columns"] * 2 + ["all but one", "from one"] + ["up", "down", "below"] * bool(outer))
+        kind = chance.choice(
+            ["whole"] * 2 + ["columns"] * 2 + ["all but one", "from one"] + ["up", "down", "below"] * bool(outer)
+        )
         start = chance.choice(outer) if kind in ("up", "down", "below") else 0
-        limit = {"whole": (dummy, 0, n - 1), "columns": (dummy, 0, d - 1), "all but one": (dummy, 0, n - 2),
-                 "from one": (dummy, 1, n - 1), "up": (dummy, start, n - 1), "down": (dummy, 0, start),
-                 "below": (dummy, 0, start - 1)}[kind]  # fmt: skip
-        inside = {**{e: t for e, t in scope.items() if e != dummy}, dummy: kind if kind not in ("up", "down", "below") else "triangle"}
+        limit = {
+            "whole": (dummy, 0, n - 1),
+            "columns": (dummy, 0, d - 1),
+            "all but one": (dummy, 0, n - 2),
+            "from one": (dummy, 1, n - 1),
+            "up": (dummy, start, n - 1),
+            "down": (dummy, 0, start),
+            "below": (dummy, 0, start - 1),
+        }[kind]
+        inside = {
+            **{e: t for e, t in scope.items() if e != dummy},
+            dummy: kind if kind not in ("up", "down", "below") else "triangle",
+        }
         body, form = self.expression(depth, inside), chance.random()
         if form < 0.1 and kind != "below":
             return sp.log(Sum(sp.exp(body / 4), limit))
@@ -1317,10 +1666,16 @@ class Grammar:
 
     def usable(self, e: Any) -> bool:
         """Not what SymPy evaluated to something else: complex parts, vanished sums, conditions dragged out of sums."""
-        if e.has(sp.im, sp.re, sp.arg, sp.zoo, sp.nan, sp.oo, sp.I) or not e.has(a, b, s, x_, y2, v_, XX) or sp.count_ops(e) > 100:
+        if (
+            e.has(sp.im, sp.re, sp.arg, sp.zoo, sp.nan, sp.oo, sp.I)
+            or not e.has(a, b, s, x_, y2, v_, XX)
+            or sp.count_ops(e) > 100
+        ):
             return False
         sums = e.atoms(Sum, Product)
-        return not any(reduction.function.is_number for reduction in sums) and not any(map(dragged, e.atoms(sp.Piecewise)))
+        return not any(reduction.function.is_number for reduction in sums) and not any(
+            map(dragged, e.atoms(sp.Piecewise))
+        )
 
     def values(self, e: Any) -> dict[Any, Any]:
         numbers = np.random.default_rng(self.random.randrange(2**32))

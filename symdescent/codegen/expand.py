@@ -27,9 +27,21 @@ def expand(graph: Graph, roots: Sequence[Node]) -> list[Node]:
             done[node] = _share(graph, node.payload, args[0], parts[node.args[1]])
         elif node.op == "call" and node.payload == "others":
             done[node] = args[0]
+        elif node.op == "mul" and len(args) > 1 and args[0].number is None:
+            done[node] = graph.mul(*(_complement(graph, factor) for factor in args))
         else:
             done[node] = graph.rebuild(node, args) if list(node.args) != args else node
     return [done[root] for root in roots]
+
+
+def _complement(graph: Graph, factor: Node) -> Node:
+    """1 - x as a factor, kept as it is: compilers fuse ``(1 - x) s`` to ``s - x s``, which may lose all digits."""
+    if factor.op == "add" and len(factor.args) == 2:
+        for one, other in (factor.args, factor.args[::-1]):
+            number, x = graph.coefficient(other)
+            if one is graph.one and number == -1:
+                return graph.call("difference", one, x)
+    return factor
 
 
 def _parts(graph: Graph, node: Node, args: list[Node]) -> tuple[Node, Node]:

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from symdescent.differentiate import is_entry, match_index
 from symdescent.errors import UnsupportedError
-from symdescent.graph import Graph, Node
+from symdescent.graph import Graph, Node, Number
 
 
 def logarithm(graph: Graph, node: Node) -> Node | None:
@@ -27,7 +27,7 @@ def logarithm(graph: Graph, node: Node) -> Node | None:
     if node.op == "sum":
         inside = logarithm(graph, node.args[0])
         return None if inside is None else graph.reduce("logsumexp", inside, node.payload)
-    if node.op == "power" and node.args[1].number is not None:
+    if node.op == "power":
         inside = logarithm(graph, node.args[0])
         return None if inside is None else graph.mul(node.args[1], inside)
     if node.op == "mul":
@@ -185,6 +185,11 @@ def add(graph: Graph, *terms: Node) -> Node:
             if opposite in terms:
                 others = [other for other in terms if other is not term and other is not opposite]
                 return add(graph, graph.mul(graph.const(number), graph.call("expm1", rest.args[0])), *others)
+        if rest.op == "call" and rest.payload in ("sigmoid", "softplus"):
+            mirrored = _mirrored(graph, number, rest, terms)
+            if mirrored is not None:
+                partner, whole = mirrored
+                return add(graph, whole, *(other for other in terms if other is not term and other is not partner))
         if rest.op == "logsumexp" or (rest.op == "call" and rest.payload == "logsumexp"):
             scale = graph.const(-number)
             others = [other for other in terms if other is not term]
@@ -196,6 +201,27 @@ def add(graph: Graph, *terms: Node) -> Node:
                     named = graph.mul(scale, graph.call("log_softmax", z, rest))
                     return add(graph, named, *(other for other in others if other not in parts))
     return graph.add(*terms)
+
+
+def _mirrored(graph: Graph, number: Number, head: Node, terms: Sequence[Node]) -> tuple[Node, Node] | None:
+    """1 - sigmoid(v) = sigmoid(-v); softplus(v) - v = softplus(-v); softplus(-|z|) + max(z, 0) = softplus(z).
+
+    Returns the other term, and what it makes together with `number` times the head.
+    """
+    (v,) = head.args
+    scale = graph.const(number)
+    if head.payload == "sigmoid":
+        one = graph.const(-number)
+        return (one, graph.mul(one, graph.call("sigmoid", graph.neg(v)))) if one in terms else None
+    other = graph.mul(scale, graph.neg(v))
+    if other in terms:
+        return other, graph.mul(scale, graph.call("softplus", graph.neg(v)))
+    inner = graph.neg(v)
+    if inner.op == "call" and inner.payload == "Abs":
+        ramp = graph.mul(scale, graph.call("relu", inner.args[0]))
+        if ramp in terms:
+            return ramp, graph.mul(scale, graph.call("softplus", inner.args[0]))
+    return None
 
 
 def _entries_begun(graph: Graph, total: Node, terms: Sequence[Node]) -> Iterator[Node]:
