@@ -35,12 +35,12 @@ def expand(graph: Graph, roots: Sequence[Node]) -> list[Node]:
 
 
 def _complement(graph: Graph, factor: Node) -> Node:
-    """1 - x as a factor, kept as it is: compilers fuse ``(1 - x) s`` to ``s - x s``, which may lose all digits."""
+    """1 - x as a factor, which must not be multiplied out."""
     if factor.op == "add" and len(factor.args) == 2:
         for one, other in (factor.args, factor.args[::-1]):
             number, x = graph.coefficient(other)
             if one is graph.one and number == -1:
-                return graph.call("difference", one, x)
+                return graph.call("complement", x)
     return factor
 
 

@@ -26,6 +26,7 @@ HELPERS = frozenset(
         "polygamma",
         "exp_difference",
         "centred",
+        "complement",
         "difference",
         "maximum",
         "minimum",

@@ -26,6 +26,7 @@ OPERATIONS: dict[str, str] = {
     "add": "x + y",
     "mul": "x * y",
     "difference": "x - y",
+    "complement": "1.0 - x",
     "negate": "-x",
     "square": "x * x",
     "reciprocal": "1.0 / x",

@@ -66,6 +66,11 @@ def difference(a, b):  # type: ignore[no-untyped-def]
     return a - b
 
 
+def complement(x):  # type: ignore[no-untyped-def]
+    """1 - x, in a form that compilers do not fuse with a factor: as ``s - x s``, (1 - x) s would lose its digits."""
+    return (0.5 - x) + 0.5
+
+
 def centred(a, whole, log_share, share):  # type: ignore[no-untyped-def]
     """a - whole * share, exact also where the share is almost 1 (`log_share` is its logarithm)."""
     if a == 0.0:
