@@ -181,7 +181,9 @@ class Binder:
             if number < 0:
                 raise DataError(f"{symbol} = {number} is no length")
             if number == 0 and symbol.is_positive:
-                raise DataError(f"{symbol} = 0, but it must be positive: there are no samples, or an array is empty")
+                raise DataError(
+                    f"{symbol} = 0, but {symbol} is declared positive: there are no samples, or an array is empty"
+                )
         return known
 
     def _shape_equations(self, values: Mapping[Any, Any]) -> Iterable[tuple[sp.Expr, int, str]]:

@@ -27,7 +27,7 @@ from symdescent.statement import ARRAYS, Statement, name_of
 
 Axes = tuple[Index, ...]
 Part = tuple[tuple[Node, ...], Node]
-INLINE, WIDE = 40, 8  # a value that is used once is written in place up to this length; wider sums are split
+INLINE, WIDE = 40, 6  # a value that is used once is written in place up to this length; wider sums are split
 _JUNCTIONS = {"all": " & ", "any": " | "}
 _EXTREMA = {"max": "np.maximum", "min": "np.minimum"}
 _FUNCTIONS = {"sum": ("np.sum", ""), "product": ("np.prod", ""), "maximum": ("np.max", ", initial=-np.inf")}
