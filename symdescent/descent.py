@@ -206,7 +206,7 @@ class _Run:
                 )
                 seconds = time.perf_counter() - began
                 if limit == _LARGEST:
-                    limit = 1e10 * (1.0 + abs(self.measured[loop.VALUE]))
+                    limit = min(1e10 * (1.0 + abs(float(self.measured[loop.VALUE]))), _LARGEST)
                     chunk = 16
                 elif seconds < CHUNK_SECONDS:
                     chunk = min(chunk * 8, int(chunk * CHUNK_SECONDS / max(seconds, 1e-9)) + 1)
