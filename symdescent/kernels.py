@@ -127,4 +127,32 @@ def _run(name: str, source: str, path: Path | None) -> ModuleType:
     except BaseException:
         del sys.modules[name]
         raise
+    if path is not None:
+        for function in vars(module).values():
+            _load_at_once(function)
     return module
+
+
+def _load_at_once(function: Any) -> None:
+    """Let a kernel be loaded from the cache without starting Numba's compiler, which takes four times as long.
+
+    Machine code needs Numba's runtime; the registries of typing and lowering rules are there to compile. Where
+    Numba's insides are not as expected, it loads in its own way.
+    """
+    try:
+        from numba.core.runtime.nrt import rtsys
+
+        cache = function._cache
+        read, guard = cache._load_overload, cache._guard_against_spurious_io_errors
+    except (ImportError, AttributeError):
+        return
+
+    def load_overload(signature: Any, context: Any) -> Any:
+        rtsys.initialize(context)
+        with guard():
+            found = read(signature, context)
+        if found is None:
+            context.refresh()
+        return found
+
+    cache.load_overload = load_overload

@@ -1135,7 +1135,22 @@ def test_a_kink_is_named_where_kinks_are_to_be_raised():
         ({"optimizer": sd.GradientDescent}, ["UpdateRule", "GradientDescent(0.1)"]),
         ({"optimizer": 0.1}, ["0.1", "UpdateRule"]),
     ],
-    ids=str,
+    ids=[
+        "negative",
+        "fraction",
+        "text",
+        "bool",
+        "NaN",
+        "infinity",
+        "gtol negative",
+        "xtol NaN",
+        "ftol text",
+        "gtol None",
+        "steps and epochs",
+        "batch",
+        "optimizer unmade",
+        "optimizer number",
+    ],
 )
 def test_options_of_a_descent(options, words):
     # errors from int() and from comparisons
@@ -1164,6 +1179,16 @@ def test_candidates_that_are_no_gradients_are_refused(candidate):
     given = {w: candidate} if candidate is None else candidate
     with pytest.raises(SymdescentError):
         PARABOLA.check(candidate=given)
+
+
+def test_a_matrix_is_no_component_of_an_array():
+    # NumPy's error about "axis remapping"
+    try:
+        found = LEAST_SQUARES.check(candidate=sp.Matrix([1, 2])).grades["w"]
+    except SymdescentError as error:
+        assert "w" in str(error)
+    else:
+        assert not found.right
 
 
 def test_candidates_for_other_symbols_are_refused_by_name():

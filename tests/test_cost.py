@@ -235,6 +235,20 @@ def test_a_node_with_very_many_arguments_is_long(wide):
     assert tape.is_long(sd.Loss(sp.sin(wide(*symbols)), symbols).statement.root)
 
 
+def test_hundreds_of_arguments_fit_into_generated_code():
+    # maximum(maximum(maximum(...: Python's parser takes 200 brackets, and a loss of 400 operations was printed
+    symbols = sp.symbols("a:250")
+    point = {symbol: q / 10 for q, symbol in enumerate(symbols)}
+    inside = Sum(sp.Max(*(S[i] * symbol for symbol in symbols), evaluate=False), (i, 0, n - 1))
+    compile(sd.Loss(inside, symbols[0]).compile().source, "a loss with a loop", "exec")
+    largest, gradient = sd.Loss(sp.Max(*symbols, evaluate=False), symbols).compile().value_and_gradient(point)
+    assert (largest, gradient[symbols[-1]], sum(gradient.values())) == (24.9, 1.0, 1.0)
+    smooth = sd.Loss(sp.log(sp.Add(*map(sp.exp, symbols))), symbols)
+    value, gradient = smooth.compile().value_and_gradient(point)
+    assert value == pytest.approx(np.logaddexp.reduce(list(point.values())), rel=1e-14)
+    assert sum(gradient.values()) == pytest.approx(1.0, rel=1e-13)
+
+
 DEPTH, TERMS = 5000, 20_000
 POINT = {"w": 0.3, "x": 0.7}
 

@@ -586,6 +586,14 @@ def test_a_long_loss_descends_as_its_indexed_statement_does():
     )
 
 
+def test_hundreds_of_scalar_parameters():
+    # "too many nested parentheses" in the norm of the gradient, or minutes in the compiler
+    symbols = sp.symbols("p:250")
+    loss = sd.Loss(sp.Add(*symbols) ** 2 / 250, symbols)
+    result = loss.descend(dict.fromkeys(symbols, 2.0), optimizer=sd.GradientDescent(0.25), steps=2, gtol=0)
+    np.testing.assert_allclose(result.x, 0.5, rtol=1e-12)
+
+
 def test_a_long_loss_with_parameters_of_several_kinds():
     # offsets in the packed vector that count parameters instead of entries
     M, c = Base("M", shape=(5, 5)), Base("c", shape=(5,))

@@ -75,6 +75,12 @@ class _Grader:
 
     def _check_symbols(self) -> None:
         statement = self.statement
+        if self.keys and getattr(self.candidate, "is_Matrix", False):
+            component = self.parameter[self.keys]
+            raise StatementError(
+                f"the candidate for {self.parameter} is a matrix, and {self.parameter} an indexed array: give one "
+                f"expression, the derivative by {component}, in terms of {', '.join(map(str, self.keys))}"
+            )
         known = {
             *statement.parameters,
             *statement.samples,

@@ -17,7 +17,7 @@ from symdescent.codegen import tape
 from symdescent.codegen.expand import expand
 from symdescent.codegen.names import Names
 from symdescent.codegen.program import KernelWriter, Signature
-from symdescent.codegen.scalar_printer import HELPERS, ScalarPrinter
+from symdescent.codegen.scalar_printer import HELPERS, ScalarPrinter, extreme
 from symdescent.graph import Graph, Node
 from symdescent.notation.lower import Lowering
 from symdescent.optimizers import UpdateRule
@@ -329,10 +329,7 @@ class _DescentWriter:
 
 
 def _largest(sizes: Sequence[str]) -> str:
-    written = sizes[0] if sizes else "0.0"
-    for size in sizes[1:]:
-        written = f"maximum({written}, {size})"
-    return written
+    return extreme("maximum", sizes) if sizes else "0.0"
 
 
 def _stop(condition: str, status: object) -> list[str]:

@@ -12,7 +12,6 @@ import sympy as sp
 
 from symdescent.codegen.loops import LoopPrinter
 from symdescent.codegen.names import Names, is_plain
-from symdescent.codegen.scalar_printer import HELPERS
 from symdescent.codegen.schedule import schedule
 from symdescent.differentiate import Scatter, forward
 from symdescent.elementary import scalar
@@ -251,10 +250,12 @@ def helper_sources(names: set[str]) -> list[str]:
     return [f"@exact\n{_SOURCES[name]}" for name in sorted(names)]
 
 
-def plain_source(function: Any) -> str:
-    """A function's source without remarks for the type checker."""
-    return inspect.getsource(function).replace("  # type: ignore[no-untyped-def]", "")
+def _helper_texts() -> dict[str, str]:
+    """The source of each helper without remarks for the type checker, from one reading of the module's text."""
+    text = inspect.getsource(scalar).replace("  # type: ignore[no-untyped-def]", "")
+    functions = ("def " + part.strip() + "\n" for part in text.split("\n\n\ndef ")[1:])
+    return {function[4 : function.index("(")]: function for function in functions}
 
 
 # read once, so that all kernels of a process agree
-_SOURCES = {name: plain_source(getattr(scalar, name)) for name in HELPERS}
+_SOURCES = _helper_texts()

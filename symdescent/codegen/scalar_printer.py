@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
 import sympy as sp
@@ -32,6 +32,16 @@ HELPERS = frozenset(
         "minimum",
     }
 )
+
+
+def extreme(helper: str, args: Sequence[str]) -> str:
+    """``maximum`` or ``minimum`` of several, in halves: Python's parser takes 200 nested brackets, not more."""
+    if len(args) == 1:
+        return args[0]
+    middle = (len(args) + 1) // 2
+    return f"{helper}({extreme(helper, args[:middle])}, {extreme(helper, args[middle:])})"
+
+
 _COMPARISONS = {"less": "<", "less_equal": "<=", "equal": "=="}
 
 
@@ -175,10 +185,7 @@ class ScalarPrinter:
         if name in ("max", "min"):
             helper = "maximum" if name == "max" else "minimum"
             self.helpers.add(helper)
-            written = args[0]
-            for argument in args[1:]:
-                written = f"{helper}({written}, {argument})"
-            return written
+            return extreme(helper, args)
         template = TABLE[name].python if name in TABLE else f"{name}({', '.join('{}' for _ in args)})"
         head = template.split("(")[0]
         if head in HELPERS:

@@ -1,8 +1,9 @@
 """Long losses that are written out: a table of operations, carried out by one small compiled loop.
 
-Thousands of statements would take a compiler minutes. A loss without indices that has more than `LONGEST` operations
-is therefore not printed as code but as a table ``result[t] = operation(result[a[t]], result[b[t]], result[c[t]])``;
-the loop that reads the table is made from the table of elementary functions and compiled once for all losses.
+Thousands of statements would take a compiler minutes. A loss without indices that is longer than `LONGEST` (see
+`is_long`) is therefore not printed as code but as a table
+``result[t] = operation(result[a[t]], result[b[t]], result[c[t]])``; the loop that reads the table is made from the
+table of elementary functions and compiled once for all losses.
 """
 
 from __future__ import annotations
@@ -47,18 +48,31 @@ _CODES = {name: code for code, name in enumerate(OPERATIONS)}
 
 
 def is_long(root: Node) -> bool:
-    """Whether a loss has no loops, and too many operations to be printed as statements."""
-    count = 0
+    """Whether a loss has no loops, and too much in it to be printed as statements.
+
+    What it costs a compiler is counted: an operation 1, a comparison or choice 4, a helper of ours, which is compiled
+    into its place, 8; a symbol 2, because a descent has statements for each.
+    """
+    cost = 0
     for node in reachable([root]):
-        if (
-            node.op in REDUCTIONS
-            or node.op == "index"
-            or (node.op == "load" and any(p.number is None for p in node.args))
-        ):
+        if node.op in REDUCTIONS or node.op == "index":
             return False
-        if node.op not in ("const", "symbol", "load"):
-            count += max(1, len(node.args) - 1)
-    return count > LONGEST
+        if node.op == "load" and any(place.number is None for place in node.args):
+            return False
+        cost += _cost(node)
+    return cost > LONGEST
+
+
+def _cost(node: Node) -> int:
+    if node.op in ("const", "load"):
+        return 0
+    if node.op == "symbol":
+        return 2
+    operations = max(1, len(node.args) - 1)
+    if node.op == "call":
+        name = TABLE[node.payload].python.split("(")[0] if node.payload in TABLE else ""
+        return (1 if name.startswith("math.") else 8) * operations
+    return (1 if node.op in ("add", "mul", "power") else 4) * operations
 
 
 @dataclass(frozen=True, slots=True)
