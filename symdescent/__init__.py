@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from symdescent import losses as losses
     from symdescent.check import GradientCheck as GradientCheck
     from symdescent.compiled import CompiledLoss as CompiledLoss
+    from symdescent.derivation.document import Document as Document
+    from symdescent.derivation.steps import Derivation as Derivation
+    from symdescent.derivation.steps import Step as Step
     from symdescent.descent import Descent as Descent
     from symdescent.dual import Dual as Dual
     from symdescent.elementary import logsumexp as logsumexp
@@ -48,6 +51,9 @@ _HOME = {
     "Dual": "dual",
     "GradientCheck": "check",
     "CompiledLoss": "compiled",
+    "Derivation": "derivation.steps",
+    "Step": "derivation.steps",
+    "Document": "derivation.document",
     "Descent": "descent",
     "UpdateRule": "optimizers",
     "GradientDescent": "optimizers",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from symdescent.compiled import CompiledLoss, LoopKernels
 from symdescent.errors import KinkError, StatementError, UnsupportedError
 from symdescent.optimizers import GradientDescent, UpdateRule
 from symdescent.statement import ARRAYS, name_of
+
+if TYPE_CHECKING:
+    from symdescent.derivation.worked import WorkedTable
 
 HISTORY_ROWS = 4096
 TRAJECTORY_ENTRIES = 4_000_000
@@ -45,6 +48,8 @@ class Descent:
         ``learning_rate``: every step of a short run, every 2^k-th of a long one, and the last
     trajectory
         for each parameter (by name) its values at the iterations of the history, one row each
+    compiled, start
+        the loss and the checked start and data, with which `table` works out the first steps anew
     """
 
     x: Any
@@ -60,6 +65,23 @@ class Descent:
     history: Any
     trajectory: dict[str, Any]
     optimizer: UpdateRule
+    compiled: CompiledLoss | None = field(default=None, repr=False)
+    start: Bound | None = field(default=None, repr=False)
+
+    def table(self, first: int = 5, language: str = "en") -> WorkedTable:
+        r"""The first steps with the numbers filled in: :math:`w_1 = 0 - 0.1 \cdot (-6) = 0.6`.
+
+        Data that were changed in place since the descent are read as they are now.
+
+        >>> import sympy as sp, symdescent as sd
+        >>> w = sp.Symbol("w")
+        >>> run = sd.Loss((w - 3)**2, w).descend(0, optimizer=sd.GradientDescent(0.1), steps=3, gtol=0)
+        >>> [row.loss for row in run.table(first=1).rows]
+        [9.0]
+        """
+        from symdescent.derivation.worked import table
+
+        return table(self, first, language)
 
     def __repr__(self) -> str:
         lines = [f"{'success' if self.success else 'stopped'} after {self.nit} steps: {self.message}"]
@@ -154,6 +176,7 @@ class _Run:
         self.made = compiled.descent_source(rule)
         self.kernel = kernels.load(self.made.source).descend
         self.long = tape.is_long(statement.root)
+        self.begun = {p: np.array(value) if np.ndim(value) else value for p, value in bound.parameters.items()}
         self.shapes = {p: np.shape(value) for p, value in bound.parameters.items()}
         if self.long:
             packed = np.concatenate([np.ravel(value) for value in bound.parameters.values()])
@@ -292,6 +315,8 @@ class _Run:
             history=history,
             trajectory=trajectory,
             optimizer=self.rule,
+            compiled=self.compiled,
+            start=Bound(self.begun, self.bound.data, self.bound.extents),
         )
 
     def _records(self, done: int, fun: float, jac: Any, params: Mapping[Any, Any]) -> tuple[Any, dict[str, Any]]:

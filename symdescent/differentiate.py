@@ -164,6 +164,10 @@ def _long_product(graph: Graph, node: Node, adjoint: Node, active: set[Node]) ->
 def _power(graph: Graph, node: Node, adjoint: Node, place: int, kinks: str) -> Node:
     base, exponent = node.args
     if place == 0:
+        factors = graph.factors(exponent)
+        if base in factors:  # x x**(x - 1) is x**x
+            factors.remove(base)
+            return graph.mul(adjoint, *factors, node)
         return graph.mul(adjoint, exponent, graph.power(base, graph.add(exponent, graph.const(-1))))
     slope = graph.mul(node, graph.call("log", base))
     if base.number is None:  # 0**p is 0 for all p > 0: so is its slope

@@ -281,8 +281,11 @@ class Graph:
         for condition in conditions:
             flat.update(condition.args if condition.op == op else (condition,))
         flat.discard(neutral)
+        fixed = {c.args for c in flat if c.op == "equal"}
         if op == "all":
             flat = self._without_implied(flat)
+            if any(c.op == "less" and (c.args in fixed or c.args[::-1] in fixed) for c in flat):
+                return absorbing
         if absorbing in flat:
             return absorbing
         if len(flat) < 2:

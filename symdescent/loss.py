@@ -16,6 +16,10 @@ from symdescent.statement import ARRAYS, Statement, name_of, state
 if TYPE_CHECKING:
     from symdescent.check import GradientCheck
     from symdescent.compiled import CompiledLoss
+    from symdescent.derivation.critical import CriticalPoints
+    from symdescent.derivation.curvature import Curvature
+    from symdescent.derivation.steps import Derivation
+    from symdescent.derivation.trace import Trace
     from symdescent.descent import Descent
 
 
@@ -185,6 +189,28 @@ class Loss:
 
         return check(self, at=at, data=data, candidate=candidate, seed=seed)
 
+    def derivation(
+        self, parameter: Any = None, detail: str = "normal", language: str = "en", **options: Any
+    ) -> Derivation:
+        r"""Derive the gradient step by step, with the name of the rule at each line, every step verified.
+
+        `parameter` chooses one of several; `detail` is ``"brief"`` (the lines one writes on a board), ``"normal"`` (one
+        rule a line, at all like places at once) or ``"full"`` (one rule at one place at a time); `language` ``"en"`` or
+        ``"es"``. See `symdescent.derivation.derive.derivation` for the other options.
+
+        >>> w = sp.Symbol("w")
+        >>> print(Loss((w - 3)**2, w).derivation())
+        L = (w − 3)²
+        <BLANKLINE>
+        dL/dw = d/dw (w − 3)²
+              = 2 (w − 3) · d/dw (w − 3)    power rule, chain rule
+              = 2 (w − 3)                   difference rule
+              = 2 w − 6                     simplify
+        """
+        from symdescent.derivation.derive import derivation
+
+        return derivation(self, parameter, detail, language, **options)
+
     def compile(self) -> CompiledLoss:
         """Compile value, gradient and Hessian-vector product into fused loops. See `CompiledLoss`."""
         return self._compiled
@@ -200,6 +226,46 @@ class Loss:
         from symdescent.codegen.arrays import lambdify
 
         return lambdify(self.statement)
+
+    def trace(self, at: Any, data: Any = None, mode: str = "reverse", language: str = "en") -> Trace:
+        r"""The elementary program ``v1 = …, v2 = …`` at a point, with its tangents or adjoints.
+
+        ``mode="forward"`` carries dual numbers from line to line, ``mode="reverse"`` (default) sweeps back:
+        :math:`\bar v_a = \sum_r \bar v_r\, \partial v_r / \partial v_a`. See `symdescent.derivation.trace.Trace`.
+
+        >>> x = sp.Symbol("x")
+        >>> Loss(sp.exp(2*x), x).trace(0).gradient
+        {x: 2.0}
+        """
+        from symdescent.derivation.trace import trace
+
+        return trace(self, at, data, mode, language)
+
+    def critical_points(self, language: str = "en") -> CriticalPoints:
+        r"""The points with :math:`\nabla L = 0` (or where the slope jumps through 0), classified, with derivation.
+
+        See `symdescent.derivation.critical.CriticalPoints`; what cannot be solved is said to be so.
+
+        >>> x = sp.Symbol("x")
+        >>> list(Loss(x**3 - 3*x, x).critical_points())
+        [CriticalPoint(x = -1: local maximum, L = 2), CriticalPoint(x = 1: local minimum, L = -2)]
+        """
+        from symdescent.derivation.critical import critical_points
+
+        return critical_points(self, language)
+
+    def curvature(self, at: Any, data: Any = None, language: str = "en") -> Curvature:
+        r"""The Hessian at a point, its eigenvalues, and the largest stable step :math:`2/\lambda_{\max}`.
+
+        See `symdescent.derivation.curvature.Curvature`.
+
+        >>> w = sp.Symbol("w")
+        >>> Loss((w - 3)**2, w).curvature(0).largest_step
+        1.0
+        """
+        from symdescent.derivation.curvature import curvature
+
+        return curvature(self, at, data, language)
 
     def descend(self, start: Any, data: Any = None, optimizer: Any = None, **options: Any) -> Descent:
         """Minimise the loss from a start, in a compiled loop. See `symdescent.descent.descend` for the options."""

@@ -69,7 +69,8 @@ class Statement:
         if isinstance(base, sp.Symbol):
             return ()
         shape = base.shape
-        if isinstance(base, sp.MatrixSymbol) and base is thing and shape[1] == 1:
+        is_column = base is thing or isinstance(thing, sp.Symbol)  # the values of a scalar for all samples
+        if isinstance(base, sp.MatrixSymbol) and is_column and shape[1] == 1:
             return (shape[0],)
         return None if shape is None else tuple(map(sp.sympify, shape))
 

@@ -54,3 +54,16 @@ def test_the_quickstart_reaches_the_least_squares_line():
             namespace,
         )
     assert printed.getvalue().count("distance = -17.5791 + 3.9324 speed") == 2
+
+
+def test_the_homework_sheet_is_solved(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["homework.py", str(tmp_path)])
+    namespace = {"__name__": "homework"}
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(compile((ROOT / "examples" / "homework.py").read_text(encoding="utf-8"), "homework.py", "exec"), namespace)
+        namespace["main"]()
+    sheets = {path.suffix: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
+    assert set(sheets) == {".tex", ".md", ".html"}
+    for text in sheets.values():
+        assert all(f"Problem {number}" in text for number in range(1, 9))
+        assert "wrong by the constant factor 2" in text

@@ -16,7 +16,16 @@ from symdescent.graph import Node
 from symdescent.statement import Statement, name_of
 
 _LENGTHS = (5, 3, 4, 6, 7, 2)
-_SPREADS: tuple[tuple[float, float], ...] = ((-1.5, 1.5), (0.2, 0.9), (0.5, 2.0), (1.1, 3.0), (-0.4, 0.4), (-2.0, -0.2))
+_SPREADS: tuple[tuple[float, float], ...] = (
+    (-1.5, 1.5),
+    (0.2, 0.9),
+    (0.5, 2.0),
+    (1.1, 3.0),
+    (-0.4, 0.4),
+    (-2.0, -0.2),
+    (3.0, 12.0),
+    (-12.0, -3.0),
+)
 
 
 def instances(
@@ -87,7 +96,8 @@ def _draw(binder: Binder, at: Any, data: Any, spread: tuple[float, float], rando
     found = {thing: look_up(thing, given_at if thing in own else given_data) for thing in arrays}
     known = {thing: binder.value(thing, {thing: value}, "data") for thing, value in found.items() if value is not None}
     extents = binder.extents(known, given_data, partial=True)
-    lengths = itertools.cycle(_LENGTHS[attempt % 2 :] + _LENGTHS)
+    turn, more = attempt % len(_LENGTHS), 4 * (attempt // len(_LENGTHS))  # longer where constant positions reach far
+    lengths = itertools.cycle([length + more for length in _LENGTHS[turn:] + _LENGTHS[:turn]])
     symbols = sorted(statement.extents | ({statement.sample_count} if statement.sample_count else set()), key=name_of)
     for symbol, length in zip(symbols, lengths, strict=False):
         extents.setdefault(symbol, length)

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import sympy as sp
+from sympy.core.relational import Relational
 from sympy.logic.boolalg import BooleanAtom
 
 from symdescent.dual import Dual, apply, broadcast_to, by_value, maximum, minimum, movement, moves, power, primal, where
@@ -67,6 +68,8 @@ def evaluate(expression: Any, values: Mapping[Any, Any], *, first_index: int = 0
         except _Unguarded:  # perhaps in a branch that is not taken: look again, more slowly
             walk.guarded = True
             result = walk.run(kind, statement, Scope(bound, len(base), math.prod(base)))
+    if walk.undefined:
+        result = result * np.nan
     entry = np.shape(primal(result))[-2:] if kind == "matrix" else ()
     if base:
         result = broadcast_to(result, (*base, *entry))
@@ -219,6 +222,7 @@ class Walk:
     first_index: int = 0
     sampled: frozenset[Any] = frozenset()
     guarded: bool = False
+    undefined: bool = False  # something undefined was compared, so that no case holds and none fails
     free: dict[int, tuple[Any, set[Any]]] = field(default_factory=dict)
 
     def run(self, kind: str, expression: Any, scope: Scope) -> Any:
@@ -355,6 +359,10 @@ def _operation(walk: Walk, node: Any, scope: Scope) -> Steps:
     parts = []
     for argument in node.args:
         parts.append((yield "scalar", argument, scope))
+    if isinstance(node, Relational) and any(np.any(np.isnan(primal(part)) & scope.mask) for part in parts):
+        if not walk.guarded:
+            raise _Unguarded(f"{shown(node)} compares what is undefined")
+        walk.undefined = True
     return next(OPERATIONS[kind] for kind in type(node).__mro__ if kind in OPERATIONS)(*parts)
 
 

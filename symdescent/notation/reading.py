@@ -7,6 +7,7 @@ for one index of the sum at a time, which leaves range conditions behind where t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -184,13 +185,20 @@ class Reader:
             front, rest = self._taken_out(node.args[1], indices)
             return front, graph.select(node.args[0], rest, graph.zero)
         if node.op == "add" and len(node.args) < 50:
-            parts = [self._taken_out(term, indices) for term in node.args]
-            common = [
-                factor for factor in parts[0][0] if factor.number is None and all(factor in front for front, _ in parts)
-            ]
-            rests = (graph.mul(*_without(front, common), rest) for front, rest in parts)
+            common, rests = self._common(node.args, indices)
             return common, graph.add(*rests)
+        if node.op == "select":
+            common, rests = self._common(node.args[1:], indices)
+            return common, graph.select(node.args[0], *rests)
         return [], node
+
+    def _common(self, nodes: Sequence[Node], indices: frozenset[Index]) -> tuple[list[Node], list[Node]]:
+        """The factors that can be taken out of all of several nodes, and what is left of each."""
+        parts = [self._taken_out(node, indices) for node in nodes]
+        common = [
+            factor for factor in parts[0][0] if factor.number is None and all(factor in front for front, _ in parts)
+        ]
+        return common, [self.graph.mul(*_without(front, common), rest) for front, rest in parts]
 
     def open(self, indices: Iterable[Index], environment: Environment) -> dict[Index, sp.Expr]:
         """Extend an environment by summation symbols for the indices, as they were written where that is free."""
@@ -231,7 +239,23 @@ class Reader:
         self, scatters: Sequence[Scatter], keys: Sequence[sp.Expr], shape: Sequence[sp.Expr] | None
     ) -> sp.Expr:
         """The gradient's entry at the free indices `keys` (none for a scalar parameter)."""
-        return _combined(sp.Add, [self._one_component(scatter, keys, shape) for scatter in scatters])
+        whole: list[Scatter] = []
+        cases: dict[Any, list[Scatter]] = {}  # what belongs to opposite cases is read as one choice
+        for scatter in map(self._opened, scatters) if len(scatters) > 1 else scatters:
+            masked = scatter.contribution.op == "select" and scatter.indices
+            (cases.setdefault((scatter.places, scatter.indices), []) if masked else whole).append(scatter)
+        for same in cases.values():
+            whole.append(replace(same[0], contribution=self.graph.add(*(scatter.contribution for scatter in same))))
+        return _combined(sp.Add, [self._one_component(scatter, keys, shape) for scatter in whole])
+
+    def _opened(self, scatter: Scatter) -> Scatter:
+        """What adds a sum of masked terms, as what adds these terms."""
+        sums = [factor for factor in self.graph.factors(scatter.contribution) if factor.op == "sum"]
+        if scatter.indices or len(sums) != 1 or sums[0].args[0].op != "select":
+            return scatter
+        others = [factor for factor in self.graph.factors(scatter.contribution) if factor is not sums[0]]
+        terms = self.graph.mul(*others, sums[0].args[0])
+        return replace(scatter, contribution=terms, indices=frozenset({sums[0].payload}))
 
     def _one_component(self, scatter: Scatter, keys: Sequence[sp.Expr], shape: Sequence[sp.Expr] | None) -> sp.Expr:
         first = self.lowering.first_index if isinstance(scatter.parameter, sp.IndexedBase) else 0
