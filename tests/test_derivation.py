@@ -22,7 +22,7 @@ n, d, K, m = sp.symbols("n d K m", integer=True, positive=True)
 i, j, k = sp.symbols("i j k", integer=True)
 X, Y, W = sp.IndexedBase("X", shape=(n, d)), sp.IndexedBase("y", shape=(n,)), sp.IndexedBase("w", shape=(d,))
 C, V, B = sp.IndexedBase("c", shape=(n,)), sp.IndexedBase("W", shape=(d, K)), sp.IndexedBase("b", shape=(K,))
-P = sp.IndexedBase("x", shape=(n,))
+P, U = sp.IndexedBase("x", shape=(n,)), sp.IndexedBase("u")
 
 
 def score(k: Any) -> Any:
@@ -57,6 +57,15 @@ LOSSES = {
     "quotient": sd.Loss(sp.sin(x) / (1 + x**2), x),
     "product over entries": sd.Loss(sp.Product(1 + W[i] ** 2, (i, 0, d - 1)), W),
     "quadratic form": sd.Loss(sp.Sum(W[i] * X[i, j] * W[j], (i, 0, d - 1), (j, 0, d - 1)), W),
+    "triangular": sd.Loss(sp.Sum((P[i] - P[j]) ** 2, (j, 0, i - 1), (i, 0, n - 1)), P),
+    "undeclared length": sd.Loss(sp.Sum((U[i + 1] - U[i]) ** 2, (i, 0, n - 2)), U),
+    "delta in the statement": sd.Loss(sp.Sum(sp.KroneckerDelta(i, j) * P[i] * P[j], (i, 0, n - 1), (j, 0, n - 1)), P),
+    "backwards": sd.Loss(sp.Sum(P[n - 1 - i] * P[i], (i, 0, n - 1)), P),
+    "cosine": sd.Loss(sp.Sum(P[i] * Y[i], (i, 0, n - 1)) / sp.sqrt(sp.Sum(P[i] ** 2, (i, 0, n - 1))), P),
+    "mixture": sd.Loss(
+        -sp.Sum(sp.log(x * sp.exp(-((Y[i] - b) ** 2) / 2) + (1 - x) * sp.exp(-((Y[i] - w) ** 2) / 2)), (i, 0, n - 1)),
+        [x, b, w],
+    ),
     "largest of three": sd.Loss(sp.Max(x, y, x * y), [x, y]),
     "angle": sd.Loss(sp.atan2(y, x), [x, y]),
     "smooth maximum": sd.Loss(sd.logsumexp(x, 2 * y, x - y), [x, y]),

@@ -107,7 +107,17 @@ def numbers(trace: Trace) -> list[float]:
 def test_forward_mode_on_a_sigmoid_written_out():
     # the table of f and p values of an introductory text: wx, +b, -, exp, 1+, 1/
     trace = sd.Loss(SIGMOID_BY_HAND, x).trace(3, {"w": 2, "b": 1}, mode="forward")
-    assert [str(row.formula) for row in trace.rows] == ["x", "b", "w", "v1*v3", "v2 + v4", "-v5", "exp(v6)", "v7 + 1", "1/v8"]
+    assert [str(row.formula) for row in trace.rows] == [
+        "x",
+        "b",
+        "w",
+        "v1*v3",
+        "v2 + v4",
+        "-v5",
+        "exp(v6)",
+        "v7 + 1",
+        "1/v8",
+    ]
     e = float(mpmath.exp(-7))
     values = [3, 1, 2, 6, 7, -7, e, 1 + e, 1 / (1 + e)]
     np.testing.assert_allclose([row.value for row in trace.rows], values, rtol=1e-14)

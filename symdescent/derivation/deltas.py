@@ -7,7 +7,7 @@ from typing import Any
 import sympy as sp
 
 from symdescent.derivation.trees import plus, replaced, rewrite, times, total
-from symdescent.notation.reading import _holds
+from symdescent.notation.reading import common_lengths, holds, tighten
 from symdescent.statement import Statement
 
 Ranges = dict[Any, tuple[Any, Any]]
@@ -19,18 +19,20 @@ def eliminate(line: Any, variable: Any, statement: Statement, once: bool = False
     Returns the new line, and whether a sum ran over a shifted index, so that conditions remain.
     """
     worker = _Eliminator(once)
-    ranges = _key_ranges(variable, statement)
-    worker.unbounded = () if ranges or not isinstance(variable, sp.Indexed) else variable.indices
+    ranges: Ranges = {}
+    if isinstance(variable, sp.Indexed):
+        ranges = _key_ranges(variable, statement)
+        if variable.base.shape is None:  # an array is as long as the sums over it, if they agree
+            scatters = [scatter for scatter in statement.scatters() if scatter.parameter == variable.base]
+            agreed = zip(variable.indices, common_lengths(scatters), strict=True)
+            worker.unbounded = tuple(key for key, length in agreed if length is not None)
     return worker.walk(line, ranges), worker.shifted
 
 
 def _key_ranges(variable: Any, statement: Statement) -> Ranges:
-    if not isinstance(variable, sp.Indexed):
-        return {}
-    shape = variable.base.shape
+    """The range of each free index of an entry."""
+    shape = variable.base.shape or [sp.oo] * len(variable.indices)
     first = sp.Integer(statement.first_index)
-    if shape is None:
-        return {}
     return {key: (first, first + length - 1) for key, length in zip(variable.indices, shape, strict=True)}
 
 
@@ -83,25 +85,27 @@ class _Eliminator:
                 value = sp.expand(symbol - gap / slope)
                 others = [factor for factor in factors if factor is not delta]
                 rest = replaced(times(*others), {symbol: value})
-                remaining = [limit.xreplace({symbol: value}) for at, limit in enumerate(limits) if at != place]
-                if remaining:
-                    rest = (
-                        self._sum(rest, remaining, ranges)
-                        if rest.has(sp.KroneckerDelta)
-                        else self._close(rest, remaining)
-                    )
-                return self._guarded(rest, value, first, last, ranges)
+                around = [list(limit.xreplace({symbol: value})) for at, limit in enumerate(limits) if at != place]
+                return self._closed(rest, [sp.Ge(value, first), sp.Le(value, last)], value, around, ranges)
         return None
 
-    def _close(self, rest: Any, limits: list[Any]) -> Any:
-        return total(sp.Sum, rest, *limits)
-
-    def _guarded(self, rest: Any, value: Any, first: Any, last: Any, ranges: Ranges) -> Any:
-        """The term, where its index is in range."""
+    def _closed(self, rest: Any, bounds: list[Any], value: Any, around: list[Any], ranges: Ranges) -> Any:
+        """The term where its index is in range, summed over the other indices."""
+        inner = {**ranges, **{symbol: (first, last) for symbol, first, last in around}}
+        needed = [bound for bound in bounds if bound is not sp.true and not holds(bound, inner)]
         if value in self.unbounded:
-            return rest
-        bounds = [sp.Ge(value, first), sp.Le(value, last)]
-        needed = [bound for bound in bounds if bound is not sp.true and not _holds(bound, ranges)]
+            needed = []
+        limits = {limit[0]: limit for limit in around}
+        inside = [bound for bound in needed if bound.free_symbols & set(limits)]
+        outside = [bound for bound in needed if bound not in inside]
+        inside = [bound for bound in inside if not tighten(bound, limits, ranges)]  # type: ignore[arg-type]
+        rest = self._guarded(rest, inside)
+        if around:
+            tuples = [sp.Tuple(*limit) for limit in around]
+            rest = self._sum(rest, tuples, ranges) if rest.has(sp.KroneckerDelta) else total(sp.Sum, rest, *tuples)
+        return self._guarded(rest, outside)
+
+    def _guarded(self, rest: Any, needed: list[Any]) -> Any:
         if not needed:
             return rest
         self.shifted = True

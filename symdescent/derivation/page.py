@@ -98,6 +98,9 @@ class Notation:
     """The variables whose derivatives are written with d; None: those that nothing stands beside."""
 
     def __post_init__(self) -> None:
+        for name in ("derivative", "times"):  # r"\nabla" and "·" are as good as "nabla" and "cdot"
+            given = str(getattr(self, name)).lstrip("\\")
+            object.__setattr__(self, name, {"·": "cdot", "×": "times", "∂": "partial", "∇": "nabla"}.get(given, given))
         for name, allowed in (
             ("vectors", ("bold", "arrow", "plain")),
             ("derivative", ("partial", "nabla")),

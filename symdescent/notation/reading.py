@@ -36,6 +36,7 @@ class Reader:
         self.taken = set(taken)
         self.arrays = dict(arrays or {})
         self._done: dict[tuple[Any, ...], sp.Expr] = {}
+        self._lengths: tuple[Node | None, ...] = ()  # of the axes of an array whose shape was not declared
 
     # -- expressions ----------------------------------------------------------------------------------------------
 
@@ -244,6 +245,7 @@ class Reader:
         for scatter in map(self._opened, scatters) if len(scatters) > 1 else scatters:
             masked = scatter.contribution.op == "select" and scatter.indices
             (cases.setdefault((scatter.places, scatter.indices), []) if masked else whole).append(scatter)
+        self._lengths = common_lengths(scatters) if shape is None else ()
         for same in cases.values():
             whole.append(replace(same[0], contribution=self.graph.add(*(scatter.contribution for scatter in same))))
         return _combined(sp.Add, [self._one_component(scatter, keys, shape) for scatter in whole])
@@ -271,8 +273,8 @@ class Reader:
                 continue
             replacement = {dummies[index]: value}
             solved = {t: v.xreplace(replacement) for t, v in solved.items()} | {index: value}
-            if shape is None and value == key - first:
-                continue
+            if shape is None and value == key - first and self._lengths[axis] is not None:
+                continue  # the array is as long as the sums over it
             extent = self.expression(index.extent, {**dummies, **solved})
             conditions += [sp.Ge(value, 0), sp.Le(value, extent - 1)]
         remaining = [index for index in scatter.indices if index not in solved]
@@ -280,14 +282,16 @@ class Reader:
         names = {dummies[index]: environment[index] for index in remaining}
         environment = {index: value.xreplace(names) for index, value in environment.items()}
         limits = {index: list(self.limit(index, environment)) for index in remaining}
-        ranges = {key: (sp.Integer(first), first + shape[axis] - 1) for axis, key in enumerate(keys)} if shape else {}
+        ranges = {
+            key: (sp.Integer(first), first + shape[axis] - 1 if shape else sp.oo) for axis, key in enumerate(keys)
+        }
         inside: list[Any] = []
         outside: list[Any] = []
         for condition in conditions:
             condition = condition.xreplace(names)
-            if condition is sp.true or _holds(condition, ranges):
+            if condition is sp.true or holds(condition, ranges):
                 continue
-            if not _tighten(condition, limits, ranges):
+            if not tighten(condition, limits, ranges):
                 depends = any(environment[index].free_symbols & condition.free_symbols for index in remaining)
                 (inside if depends else outside).append(condition)
         ordered = sorted(limits, key=lambda index: (len(index.support), *_place_in_order(index)), reverse=True)
@@ -297,6 +301,15 @@ class Reader:
             scatter.contribution, [tuple(limits[index]) for index in ordered], varying, environment, sp.And(*inside)
         )
         return sp.Piecewise((value, sp.And(*outside)), (0, True)) if outside else value
+
+
+def common_lengths(scatters: Sequence[Scatter]) -> tuple[Node | None, ...]:
+    """The extent of the index that runs along each axis, where that is the same in all scatters; else None."""
+    lengths = []
+    for places in zip(*(scatter.places for scatter in scatters), strict=True):
+        found = {place.payload.extent if place.op == "index" else None for place in places}
+        lengths.append(found.pop() if len(found) == 1 else None)
+    return tuple(lengths)
 
 
 def _combined(operation: Any, args: Sequence[sp.Expr]) -> sp.Expr:
@@ -382,7 +395,7 @@ def _solve(place: sp.Expr, key: sp.Expr, dummies: Mapping[Index, sp.Symbol]) -> 
     return index, sp.expand((key - rest) / slope), whole
 
 
-def _holds(condition: Any, ranges: Mapping[sp.Expr, tuple[sp.Expr, sp.Expr]]) -> bool:
+def holds(condition: Any, ranges: Mapping[sp.Expr, tuple[sp.Expr, sp.Expr]]) -> bool:
     """Whether a bound holds for all keys in their range."""
     if not isinstance(condition, (sp.Ge, sp.Le)):
         return False
@@ -398,7 +411,7 @@ def _least(expression: sp.Expr, ranges: Mapping[sp.Expr, tuple[sp.Expr, sp.Expr]
     return expression
 
 
-def _tighten(condition: Any, limits: dict[Index, list[Any]], ranges: Mapping[sp.Expr, tuple[sp.Expr, sp.Expr]]) -> bool:
+def tighten(condition: Any, limits: dict[Index, list[Any]], ranges: Mapping[sp.Expr, tuple[sp.Expr, sp.Expr]]) -> bool:
     """Turn a bound on a summation index into a limit of its sum."""
     if not isinstance(condition, (sp.Ge, sp.Le)):
         return False
