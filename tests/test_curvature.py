@@ -194,11 +194,11 @@ def test_the_page_shows_the_symbolic_hessian_and_its_numbers():
 
 
 def test_what_has_no_curvature_is_refused():
-    with pytest.raises(UnsupportedError, match="2500 parameter entries .*hessian_vector_product"):
+    with pytest.raises(UnsupportedError, match=r"2500 parameter entries .*hessian_vector_product"):
         sd.Loss(sp.Sum(W[j] ** 2, (j, 0, d - 1)), W).curvature(np.zeros(2500))
     with pytest.raises(DataError, match="y has no value"):
         ROSENBROCK.curvature({"x": 1})
-    with pytest.raises(DataError, match="second derivatives are not finite|not finite"):
+    with pytest.raises(DataError, match="not finite"):
         sd.Loss(sp.Abs(x) ** sp.Rational(3, 2), x).curvature(0)
     with pytest.raises(StatementError, match="language='fr'"):
         ROSENBROCK.curvature(START, language="fr")

@@ -213,7 +213,7 @@ def test_traces_are_rendered_in_all_formats_and_languages(name, mode, tmp_path):
     for language, word in (("en", "value"), ("es", "valor")):
         assert word in trace.text(language=language)
         assert word in trace.latex(language=language)
-    assert trace._repr_latex_().startswith("$")
+    assert "$$" in trace._repr_latex_() and repr(trace) == trace.text()
     for suffix in (".tex", ".md", ".html", ".txt"):
         assert trace.save(tmp_path / f"trace{suffix}").stat().st_size > 100
 

@@ -9,7 +9,7 @@ import sympy as sp
 
 from symdescent.derivation.limits import within
 from symdescent.derivation.linked import Linked
-from symdescent.derivation.page import Block, Chain, Heading, Line, Paragraph, Part, Table
+from symdescent.derivation.page import Block, Chain, Line, Paragraph, Part, Table
 from symdescent.derivation.phrases import listed, say, word
 from symdescent.derivation.stated import stated
 from symdescent.derivation.symbols import LOSS, GradientOf
@@ -27,7 +27,7 @@ def page_of(found: CriticalPoints, language: str) -> Sequence[Block]:
     """The blocks of the page."""
     matrix = found.normal is not None
     expression = found.loss.expression if matrix and not found.loss.samples else stated(found.loss).expression
-    blocks: list[Block] = [Heading(say("critical title", language)), Chain((Line(expression, LOSS),))]
+    blocks: list[Block] = [Chain((Line(expression, LOSS),))]
     blocks.append(Paragraph(say("critical gradient", language)))
     zero = sp.ZeroMatrix(*found.normal.parameter.shape) if found.normal is not None else sp.S.Zero
     lines = [Line(_vanishing(slope, zero), GradientOf(LOSS, parameter)) for parameter, slope in _slopes(found)]
@@ -115,7 +115,7 @@ def _table(found: CriticalPoints, language: str) -> Table:
 def _cell(point: CriticalPoint, parameter: Any) -> Part:
     if parameter in point.point:
         return shown(point.point[parameter])
-    inside = [condition for condition in point.conditions if parameter in condition.free_symbols]
+    inside = [] if point.point else [c for c in point.conditions if parameter in c.free_symbols]
     return sp.And(*inside) if inside else parameter
 
 
@@ -192,15 +192,16 @@ def _second_here(point: CriticalPoint, parameters: Sequence[Any]) -> Iterator[Li
 
 def _place(point: CriticalPoint, language: str) -> tuple[Part, ...]:
     """Where the point is: "At x = 1, y = 2:", with what may vary and what must hold."""
-    inside = [c for c in point.conditions if point.free and set(point.free) & c.free_symbols]
+    inside = [] if point.point else [c for c in point.conditions if set(point.free) & c.free_symbols]
     needed = [c for c in point.conditions if c not in inside]
     at = listed(_relation(parameter, value) for parameter, value in point.point.items())
     if not at:
         anything = inside or [sp.Eq(free, free, evaluate=False) for free in point.free]
         parts = say("critical where", language, listed(anything))
     elif point.integers or point.free:
-        key = "critical at whole" if point.integers else "critical at any"
-        parts = say(key, language, at, listed(point.integers or point.free))
+        whole = "critical at whole" if len(point.integers) == 1 else "critical at wholes"
+        varying = sorted(point.integers or point.free, key=str)
+        parts = say(whole if point.integers else "critical at any", language, at, listed(varying))
     else:
         parts = say("critical at", language, at)
     if not needed:

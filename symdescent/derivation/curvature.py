@@ -29,7 +29,7 @@ from symdescent.statement import ARRAYS, Statement, name_of
 MOST = 2000  # entries of the parameters
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Curvature(Rendered):
     """The Hessian of a loss at a point and what follows from it.
 
@@ -116,6 +116,9 @@ class Curvature(Rendered):
             return None
         low, high = map(math.sqrt, self._ends)
         return (high - low) / (high + low)
+
+    def __repr__(self) -> str:
+        return self.text()
 
     def title(self) -> str:
         """A title for documents."""

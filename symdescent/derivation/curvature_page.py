@@ -10,7 +10,7 @@ import numpy as np
 import sympy as sp
 
 from symdescent.derivation.linked import Linked
-from symdescent.derivation.page import Block, Chain, Heading, Line, Paragraph
+from symdescent.derivation.page import Block, Chain, Line, Paragraph
 from symdescent.derivation.phrases import listed, number, say
 from symdescent.derivation.symbols import LOSS, GradientOf
 
@@ -23,8 +23,7 @@ HESSIAN, RATE, CONDITION, MOMENTUM, LAMBDA = sp.symbols("H eta kappa mu lambda")
 
 def page_of(found: Curvature, language: str) -> Sequence[Block]:
     """The blocks of the page."""
-    blocks: list[Block] = [Heading(say("curvature title", language)), *_where(found, language)]
-    return [*blocks, *_matrix(found, language), *_steps(found, language)]
+    return [*_where(found, language), *_matrix(found, language), *_steps(found, language)]
 
 
 def _where(found: Curvature, language: str) -> Iterator[Block]:

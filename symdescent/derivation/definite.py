@@ -11,6 +11,7 @@ import sympy as sp
 
 from symdescent.derivation.limits import within
 
+LAMBDA = sp.Symbol("lambda")
 EXACT_OPERATIONS = 24  # longer eigenvalues are shown as decimals
 
 
@@ -204,12 +205,17 @@ def _eigenvalues(matrix: Any) -> tuple[Any, ...]:
     size = matrix.rows
     if size == 1:
         return (matrix[0, 0],)
-    if size <= 4 or matrix.is_diagonal():
+    values = None
+    if all(entry.is_Rational for entry in matrix):
+        factors = matrix.charpoly().as_expr(LAMBDA).as_poly(LAMBDA).factor_list()[1]
+        if all(factor.degree() <= 2 for factor, _ in factors):
+            values = [root for factor, order in factors for root in sp.roots(factor, multiple=True) * order]
+    elif size <= 3 or matrix.is_diagonal():
         found = within(2.0, matrix.eigenvals)
         values = [_plain(value) for value, count in (found or {}).items() for _ in range(count)]
-        if len(values) == size and all(
-            v.count_ops() <= EXACT_OPERATIONS and not v.has(sp.I, sp.CRootOf) for v in values
-        ):
+    if values and len(values) == size:
+        short = all(v.count_ops() <= EXACT_OPERATIONS and not v.has(sp.I, sp.CRootOf) for v in values)
+        if short:
             return tuple(sorted(values, key=_place))
     if matrix.free_symbols or size > 40:
         return ()

@@ -15,7 +15,7 @@ import sympy as sp
 
 from symdescent.binding import Binder, Bound, explain_non_finite
 from symdescent.check.verify import component_values
-from symdescent.derivation.page import Block, Chain, Heading, Line, Paragraph, Part, Rendered, Table
+from symdescent.derivation.page import Block, Chain, Line, Paragraph, Part, Rendered, Table
 from symdescent.derivation.phrases import listed, number, say, word
 from symdescent.derivation.program import Operation, Program, program
 from symdescent.derivation.sweeps import Machine, Slope, mark
@@ -32,7 +32,7 @@ ENTRIES = 3
 TOLERANCE = 1e-7
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TraceRow:
     """One line of a trace: ``variable = formula``, its value, and how it moves.
 
@@ -50,7 +50,7 @@ class TraceRow:
     source: Any = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Trace(Rendered):
     """The elementary program of a loss at a point, in forward or reverse mode.
 
@@ -89,6 +89,9 @@ class Trace(Rendered):
             return self.rows
         return tuple(row for row in reversed(self.rows) if row.slope is not None)
 
+    def __repr__(self) -> str:
+        return self.text()
+
     def title(self) -> str:
         """A title for documents."""
         return word(f"trace {self.mode}", self.language)
@@ -96,8 +99,10 @@ class Trace(Rendered):
     def page(self, language: str | None = None) -> Sequence[Block]:
         """The blocks of the page, in a language."""
         language = check_language(language or self.language)
-        blocks: list[Block] = [Heading(say(f"trace {self.mode}", language))]
-        blocks.append(Paragraph(say(f"trace {self.mode} intro", language)))
+        v, dot, bar, epsilon = sp.symbols("v v_dot v_bar epsilon")
+        dual = (v, sp.Mul(dot, epsilon, evaluate=False), sp.Eq(epsilon**2, 0), dot)
+        mentioned = dual if self.mode == "forward" else (bar,)
+        blocks: list[Block] = [Paragraph(say(f"trace {self.mode} intro", language, *mentioned))]
         if self.fused:
             blocks.append(Paragraph(say("trace fused", language)))
         if self.mode == "forward":
@@ -113,22 +118,31 @@ class Trace(Rendered):
         return blocks
 
     def _forward(self, language: str) -> Iterator[Block]:
-        shown = self.seeds[:COLUMNS]
+        """Values and tangents side by side; where there are arrays, in two tables, which are narrower."""
+        arrays = any(np.ndim(row.value) for row in self.rows)
+        shown = self.seeds[: COLUMNS // 2 if arrays else COLUMNS]
         if len(shown) < len(self.seeds):
             yield Paragraph(say("trace columns", language, sp.Integer(len(self.seeds)), sp.Integer(len(shown))))
         heads = [GradientOf(sp.Symbol("v"), seed) for seed in shown]
         words = [word(key, language) for key in ("operation", "value", "tangent")]
-        rows = []
-        for row in self.rows:
-            still = row.slope is None
-            slopes = np.zeros((*np.shape(row.value), len(self.seeds))) if still else row.slope
-            slopes = np.reshape(slopes, (*np.shape(row.value), len(self.seeds)))
-            formula = sp.S.Zero if still else row.slope_formula
-            seed = formula == row.slope_variable
-            tangent = row.slope_variable if seed else _equal(row.slope_variable, formula)
-            numbers = [_shown(slopes[..., place]) for place in range(len(shown))]
-            rows.append((_equal(row.variable, row.formula), _shown(row.value), tangent, *numbers))
-        yield Table((*words, *heads), tuple(rows))
+        values = [(_equal(row.variable, row.formula), _shown(row.value)) for row in self.rows]
+        tangents = [self._tangents(row, len(shown)) for row in self.rows]
+        if arrays:
+            yield Paragraph(say("trace evaluate", language))
+            yield Table(tuple(words[:2]), tuple(values))
+            yield Paragraph(say("trace tangents", language))
+            yield Table((words[2], *heads), tuple(tangents))
+        else:
+            yield Table((*words, *heads), tuple((*a, *b) for a, b in zip(values, tangents, strict=True)))
+
+    def _tangents(self, row: TraceRow, count: int) -> tuple[Part | float, ...]:
+        """The formula of a tangent, and its numbers along the first parameters."""
+        size = (*np.shape(row.value), len(self.seeds))
+        slopes = np.zeros(size) if row.slope is None else np.reshape(row.slope, size)
+        formula = sp.S.Zero if row.slope is None else row.slope_formula
+        seed = formula == row.slope_variable
+        tangent = row.slope_variable if seed else _equal(row.slope_variable, formula)
+        return (tangent, *(_shown(slopes[..., place]) for place in range(count)))
 
     def _reverse(self, language: str) -> Iterator[Block]:
         words = [word(key, language) for key in ("operation", "value", "adjoint")]
@@ -136,7 +150,7 @@ class Trace(Rendered):
         yield Table(
             tuple(words[:2]), tuple((_equal(row.variable, row.formula), _shown(row.value)) for row in self.rows)
         )
-        yield Paragraph(say("trace sweep", language, mark_of(self.sweep[0])))
+        yield Paragraph(say("trace sweep", language, _equal(self.sweep[0].slope_variable, sp.S.One)))
         yield Table(
             (words[2], words[1]),
             tuple((_equal(row.slope_variable, row.slope_formula), _shown(row.slope)) for row in self.sweep),
@@ -149,11 +163,6 @@ class Trace(Rendered):
                 shown = tuple(k + first for k in place)
                 name = sp.IndexedBase(parameter.name)[shown] if place else parameter
                 yield Line(number(np.asarray(slope)[place], 9), GradientOf(LOSS, name))
-
-
-def mark_of(row: TraceRow) -> sp.Expr:
-    """The name of a line's slope."""
-    return row.slope_variable
 
 
 def trace(loss: Loss, at: Any, data: Any = None, mode: str = "reverse", language: str = "en") -> Trace:

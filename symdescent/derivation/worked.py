@@ -15,7 +15,7 @@ import sympy as sp
 
 from symdescent.binding import Bound
 from symdescent.derivation.linked import Linked
-from symdescent.derivation.page import Block, Chain, Heading, Line, Paragraph, Part, Rendered, Table
+from symdescent.derivation.page import Block, Chain, Line, Paragraph, Part, Rendered, Table
 from symdescent.derivation.phrases import PHRASES, listed, number, say, word
 from symdescent.derivation.symbols import LOSS, GradientOf
 from symdescent.derivation.wording import check_language
@@ -58,7 +58,7 @@ class WorkedRow:
     assignments: tuple[Assignment, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class WorkedTable(Rendered):
     r"""The first steps of a descent, with the numbers filled in.
 
@@ -78,6 +78,9 @@ class WorkedTable(Rendered):
     complete: bool = True
     language: str = "en"
 
+    def __repr__(self) -> str:
+        return self.text()
+
     def title(self) -> str:
         """A title for documents."""
         return word("worked title", self.language)
@@ -85,7 +88,7 @@ class WorkedTable(Rendered):
     def page(self, language: str | None = None) -> Sequence[Block]:
         """The blocks of the page, in a language."""
         language = check_language(language or self.language)
-        blocks: list[Block] = [Heading(say("worked title", language)), *self._rule(language)]
+        blocks: list[Block] = [*self._rule(language)]
         blocks += [Paragraph(parts) for parts in self._left_out(language)]
         short = bool(self.rows) and len(self.rows[0].assignments) <= 2 and not self._entries
         blocks.append(self._table(language, updates=short))
