@@ -20,7 +20,7 @@ from symdescent.optimizers import GradientDescent, UpdateRule
 from symdescent.statement import ARRAYS, name_of
 
 if TYPE_CHECKING:
-    from symdescent.derivation.worked import WorkedTable
+    from symdescent.study.worked import WorkedTable
 
 HISTORY_ROWS = 4096
 TRAJECTORY_ENTRIES = 4_000_000
@@ -79,7 +79,7 @@ class Descent:
         >>> [row.loss for row in run.table(first=1).rows]
         [9.0]
         """
-        from symdescent.derivation.worked import table
+        from symdescent.study.worked import table
 
         return table(self, first, language)
 

@@ -16,11 +16,11 @@ from symdescent.statement import ARRAYS, Statement, name_of, state
 if TYPE_CHECKING:
     from symdescent.check import GradientCheck
     from symdescent.compiled import CompiledLoss
-    from symdescent.derivation.critical import CriticalPoints
-    from symdescent.derivation.curvature import Curvature
     from symdescent.derivation.steps import Derivation
-    from symdescent.derivation.trace import Trace
     from symdescent.descent import Descent
+    from symdescent.study.critical import CriticalPoints
+    from symdescent.study.curvature import Curvature
+    from symdescent.study.trace import Trace
 
 
 class Loss:
@@ -231,39 +231,39 @@ class Loss:
         r"""The elementary program ``v1 = …, v2 = …`` at a point, with its tangents or adjoints.
 
         ``mode="forward"`` carries dual numbers from line to line, ``mode="reverse"`` (default) sweeps back:
-        :math:`\bar v_a = \sum_r \bar v_r\, \partial v_r / \partial v_a`. See `symdescent.derivation.trace.Trace`.
+        :math:`\bar v_a = \sum_r \bar v_r\, \partial v_r / \partial v_a`. See `symdescent.study.trace.Trace`.
 
         >>> x = sp.Symbol("x")
         >>> Loss(sp.exp(2*x), x).trace(0).gradient
         {x: 2.0}
         """
-        from symdescent.derivation.trace import trace
+        from symdescent.study.trace import trace
 
         return trace(self, at, data, mode, language)
 
     def critical_points(self, language: str = "en") -> CriticalPoints:
         r"""The points with :math:`\nabla L = 0` (or where the slope jumps through 0), classified, with derivation.
 
-        See `symdescent.derivation.critical.CriticalPoints`; what cannot be solved is said to be so.
+        See `symdescent.study.critical.CriticalPoints`; what cannot be solved is said to be so.
 
         >>> x = sp.Symbol("x")
         >>> list(Loss(x**3 - 3*x, x).critical_points())
         [CriticalPoint(x = -1: local maximum, L = 2), CriticalPoint(x = 1: local minimum, L = -2)]
         """
-        from symdescent.derivation.critical import critical_points
+        from symdescent.study.critical import critical_points
 
         return critical_points(self, language)
 
     def curvature(self, at: Any, data: Any = None, language: str = "en") -> Curvature:
         r"""The Hessian at a point, its eigenvalues, and the largest stable step :math:`2/\lambda_{\max}`.
 
-        See `symdescent.derivation.curvature.Curvature`.
+        See `symdescent.study.curvature.Curvature`.
 
         >>> w = sp.Symbol("w")
         >>> Loss((w - 3)**2, w).curvature(0).largest_step
         1.0
         """
-        from symdescent.derivation.curvature import curvature
+        from symdescent.study.curvature import curvature
 
         return curvature(self, at, data, language)
 

@@ -12,13 +12,13 @@ import sympy as sp
 from scipy.optimize import root
 
 import symdescent as sd
-from symdescent.derivation.convexity import shape
-from symdescent.derivation.critical import CriticalPoints
-from symdescent.derivation.definite import definiteness, is_nonnegative, sign_of
-from symdescent.derivation.enclosure import enclosure
-from symdescent.derivation.limits import within
-from symdescent.derivation.solving import solve_real
 from symdescent.errors import StatementError
+from symdescent.study.convexity import shape
+from symdescent.study.critical import CriticalPoints
+from symdescent.study.definite import definiteness, is_nonnegative, sign_of
+from symdescent.study.enclosure import enclosure
+from symdescent.study.limits import within
+from symdescent.study.solving import solve_real
 
 w, x, y, z, a, b, c = sp.symbols("w x y z a b c")
 lam, p, sigma = sp.symbols("lam p sigma", positive=True)

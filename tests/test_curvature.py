@@ -9,8 +9,8 @@ import pytest
 import sympy as sp
 
 import symdescent as sd
-from symdescent.derivation.curvature import has_kink, is_quadratic
 from symdescent.errors import DataError, StatementError, UnsupportedError
+from symdescent.study.curvature import has_kink, is_quadratic
 
 w, x, y, b, lam = sp.symbols("w x y b lam")
 n, d = sp.symbols("n d", integer=True, positive=True)

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 import symdescent as sd
-from symdescent.derivation import rules, wording
+from symdescent.derivation import wording
+from symdescent.derivation.components import rules
 from symdescent.derivation.derive import DETAILS
 from symdescent.elementary import TABLE
 from symdescent.errors import StatementError, UnsupportedError, VerificationError

@@ -22,13 +22,13 @@ from test_raising import CASES, RULES, Draw, matrix, number
 
 import symdescent as sd
 from symdescent import losses
-from symdescent.derivation import gradient_form, matrix_course, matrix_functions, matrix_rules
-from symdescent.derivation.differentials import hessian_section, matrix_section
-from symdescent.derivation.matrix_abbreviations import unused
-from symdescent.derivation.matrix_expansion import Expansion, Piece
-from symdescent.derivation.matrix_forms import applied, flip, hadamard
-from symdescent.derivation.matrix_instances import Instances
-from symdescent.derivation.matrix_likeness import alike
+from symdescent.derivation.matrices import course, functions, gradient_form, rules
+from symdescent.derivation.matrices.abbreviations import unused
+from symdescent.derivation.matrices.differentials import hessian_section, matrix_section
+from symdescent.derivation.matrices.expansion import Expansion, Piece
+from symdescent.derivation.matrices.forms import applied, flip, hadamard
+from symdescent.derivation.matrices.instances import Instances
+from symdescent.derivation.matrices.likeness import alike
 from symdescent.derivation.steps import Derivation, Said
 from symdescent.derivation.symbols import LOSS, Change, GradientOf
 from symdescent.derivation.wording import NOTES, note_parts, rule_parts
@@ -414,24 +414,24 @@ def _refused(loss: Any, parameter: Any, rule: str) -> None:
 
 
 def test_a_product_rule_that_forgets_a_term_is_caught(monkeypatch):
-    right = matrix_rules.RULES[sp.MatMul]
+    right = rules.RULES[sp.MatMul]
 
     def wrong(by: Any, inside: Any) -> Expansion:
         made = right(by, inside)
         return Expansion(made.rules, made.pieces[:1], made.kind)
 
-    monkeypatch.setitem(matrix_rules.RULES, sp.MatMul, wrong)
+    monkeypatch.setitem(rules.RULES, sp.MatMul, wrong)
     _refused(w.T * A * w, w, "product rule for differentials")
 
 
 def test_a_wrong_slope_is_caught(monkeypatch):
-    right = matrix_functions.slope_of
+    right = functions.slope_of
 
     def wrong(*args: Any) -> Any:
         slope = right(*args)
-        return matrix_functions.Slope(slope.body * (1 + sp.Rational(1, 10**20)), slope.rules, slope.remarks, ())
+        return functions.Slope(slope.body * (1 + sp.Rational(1, 10**20)), slope.rules, slope.remarks, ())
 
-    monkeypatch.setattr(matrix_functions, "slope_of", wrong)
+    monkeypatch.setattr(functions, "slope_of", wrong)
     _refused(tr(one.T * (X * w).applyfunc(sp.tanh)), w, "derivative of the hyperbolic tangent")
 
 
@@ -460,7 +460,7 @@ def test_a_gradient_read_off_without_its_transpose_is_caught(monkeypatch):
 
 
 def test_a_differential_that_is_dropped_is_caught(monkeypatch):
-    monkeypatch.setitem(matrix_rules.RULES, DiagMatrix, lambda by, inside: Expansion((Said("matrix constant"),), ()))
+    monkeypatch.setitem(rules.RULES, DiagMatrix, lambda by, inside: Expansion((Said("matrix constant"),), ()))
     _refused(tr(A * diag(w) * A) + tr(w.T * w), w, "constant")
 
 
@@ -468,13 +468,11 @@ def test_what_no_rule_carries_further_is_refused(monkeypatch):
     # an endless loop instead of a message
     piece = Piece(sp.S.One, (Change(S * A),))
     monkeypatch.setitem(
-        matrix_rules.RULES, sp.MatMul, lambda by, inside: Expansion((Said("matrix product"),), (piece,), "product")
+        rules.RULES, sp.MatMul, lambda by, inside: Expansion((Said("matrix product"),), (piece,), "product")
     )
     with pytest.raises(UnsupportedError, match="cannot be carried out"):
-        course = matrix_course.Course(
-            matrix_course.Differentials(S, z), [matrix_course.Term(sp.S.One, (Change(S * A),), True)]
-        )
-        list(course.operations())
+        begun = course.Course(course.Differentials(S, z), [course.Term(sp.S.One, (Change(S * A),), True)])
+        list(begun.operations())
 
 
 # -- what is refused --------------------------------------------------------------------------------------------------

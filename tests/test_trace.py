@@ -10,9 +10,9 @@ import pytest
 import sympy as sp
 
 import symdescent as sd
-from symdescent.derivation.program import program
-from symdescent.derivation.trace import Trace
 from symdescent.errors import DataError, KinkError, StatementError, UnsupportedError
+from symdescent.study.program import program
+from symdescent.study.trace import Trace
 
 w, x, y, z, b, lam = sp.symbols("w x y z b lam")
 n, d = sp.symbols("n d", integer=True, positive=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 import sympy as sp
 
-from symdescent.derivation.engine import second_section, section
-from symdescent.derivation.stated import stated
+from symdescent.derivation.components.engine import second_section, section
+from symdescent.derivation.components.stated import stated
 from symdescent.derivation.steps import Derivation, Section
 from symdescent.derivation.symbols import LOSS
 from symdescent.errors import StatementError, UnsupportedError
@@ -123,7 +123,7 @@ def _in_matrices(loss: Loss, parameters: tuple[Any, ...], detail: str, notation:
             names = ", ".join(map(name_of, parameters))
             raise StatementError(f"{names} cannot be derived in matrix notation: state the loss with a MatrixSymbol")
         return None
-    from symdescent.derivation.differentials import hessian_section, matrix_section
+    from symdescent.derivation.matrices.differentials import hessian_section, matrix_section
 
     make = matrix_section if len(parameters) == 1 else hessian_section
     try:

@@ -1,0 +1,1 @@
+"""Derivations in scalar and index notation: the rules of differentiation, one line at a time."""

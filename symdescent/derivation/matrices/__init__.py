@@ -1,0 +1,1 @@
+"""Derivations in matrix notation, by differentials."""

@@ -1,0 +1,1 @@
+"""What can be learned about a loss at points: its trace, critical points, curvature, first steps worked out."""
