@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import sympy as sp
+from helpers.katex import assert_katex_accepts
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
@@ -321,5 +323,21 @@ def _derive(source: random.Random, state: Any) -> None:
     except (sd.DataError, UnsupportedError):
         return  # defined nowhere, so that nothing can be compared
     assert [section.result for section in derivation.sections] == list(gradient.values())
-    derivation.latex()
-    derivation.text()
+    assert derivation.text()
+    written = derivation.latex()
+    assert written.count("{") - written.count(r"\{") == written.count("}") - written.count(r"\}")
+    assert len(re.findall(r"\\left[^a-z]", written)) == len(re.findall(r"\\right[^a-z]", written))
+
+
+@pytest.mark.latex
+def test_katex_accepts_random_derivations():
+    shown: list[str] = []
+    for number in range(150):
+        source = random.Random(number)
+        try:
+            derivation = sd.Loss(expression(source, source.randint(1, 3))).derivation(detail=source.choice(DETAILS))
+        except (sd.SymdescentError, ValueError, TypeError):
+            continue
+        shown += derivation.latex().split("$$")[1::2]
+    assert len(shown) > 150
+    assert_katex_accepts(shown)
