@@ -34,8 +34,14 @@ if TYPE_CHECKING:
     from symdescent.errors import VerificationError as VerificationError
     from symdescent.loss import Gradient as Gradient
     from symdescent.loss import Loss as Loss
+    from symdescent.optimizers import AdaDelta as AdaDelta
+    from symdescent.optimizers import AdaGrad as AdaGrad
+    from symdescent.optimizers import Adam as Adam
+    from symdescent.optimizers import AdamW as AdamW
     from symdescent.optimizers import GradientDescent as GradientDescent
+    from symdescent.optimizers import Lion as Lion
     from symdescent.optimizers import Momentum as Momentum
+    from symdescent.optimizers import RMSprop as RMSprop
     from symdescent.optimizers import UpdateRule as UpdateRule
 
 __version__ = "0.1.0"
@@ -58,6 +64,12 @@ _HOME = {
     "UpdateRule": "optimizers",
     "GradientDescent": "optimizers",
     "Momentum": "optimizers",
+    "AdaDelta": "optimizers",
+    "AdaGrad": "optimizers",
+    "Adam": "optimizers",
+    "AdamW": "optimizers",
+    "Lion": "optimizers",
+    "RMSprop": "optimizers",
     "SymdescentError": "errors",
     "StatementError": "errors",
     "UnsupportedError": "errors",

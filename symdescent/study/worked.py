@@ -19,7 +19,8 @@ from symdescent.derivation.symbols import LOSS, GradientOf
 from symdescent.derivation.wording import check_language
 from symdescent.descent import Descent
 from symdescent.errors import StatementError
-from symdescent.optimizers import UpdateRule, _arranged
+from symdescent.optimizers import UpdateRule
+from symdescent.optimizers import rule as rules
 from symdescent.statement import Statement
 from symdescent.study.linked import Linked
 from symdescent.study.phrases import PHRASES, listed, number, say, word
@@ -219,7 +220,7 @@ def _filled(
         values[rule.step_number] = k + 1
         shared = {symbol for symbol, _ in rule.scalar_assignments}
         for symbol, formula in rule.assignments:
-            arranged = _arranged(formula, symbol, set(dict(rule.assignments)) | {rule.parameter, rule.gradient})
+            arranged = rules.arranged(formula, symbol, set(dict(rule.assignments)) | {rule.parameter, rule.gradient})
             value = float(formula.xreplace({each: sp.Float(known) for each, known in values.items()}))
             if not (symbol in shared and coordinate):
                 alone = symbol in shared or not several
@@ -253,7 +254,7 @@ def _symbolic(rule: UpdateRule, alone: Any = None) -> Iterator[tuple[sp.Expr, sp
     changing = {rule.parameter, rule.gradient, *dict(rule.assignments)}
     assigned: set[sp.Symbol] = set()
     for symbol, formula in rule.assignments:
-        arranged = _arranged(formula.subs(rule.step_number, k + 1), symbol, changing)
+        arranged = rules.arranged(formula.subs(rule.step_number, k + 1), symbol, changing)
         names = {each: _at(own.get(each, each), k + 1 if each in assigned else k) for each in changing}
         yield _at(own.get(symbol, symbol), k + 1), _renamed(arranged, names)
         assigned.add(symbol)

@@ -1,9 +1,10 @@
-r"""First-order optimizers, each stated once in SymPy as an `UpdateRule`.
+r"""`UpdateRule`: an optimizer stated once in SymPy.
 
 A rule is a list of assignments, carried out in order once a step; a right-hand side means the newest value of what was
 assigned before it, and the old value of everything else. Equations, generated code and `UpdateRule.step` are all read
 from that list:
 
+>>> from symdescent.optimizers import GradientDescent, Momentum
 >>> print(Momentum(0.1))
 momentum: learning_rate η = 0.1, momentum μ = 0.9
   v' = μ*v + g
@@ -23,8 +24,6 @@ from sympy.printing.pretty.pretty_symbology import pretty_symbol
 from sympy.printing.str import StrPrinter
 
 from symdescent.errors import StatementError
-
-__all__ = ["GradientDescent", "Hyperparameter", "Momentum", "State", "UpdateRule"]
 
 theta, g, eta = sp.Symbol("theta", real=True), sp.Symbol("g", real=True), sp.Symbol("eta", positive=True)
 t = sp.Symbol("t", integer=True, positive=True)
@@ -155,6 +154,7 @@ class UpdateRule:
     def with_(self, **values: float) -> UpdateRule:
         """Return the rule with other values of hyperparameters, given by name.
 
+        >>> from symdescent.optimizers import GradientDescent
         >>> GradientDescent(0.1).with_(learning_rate=0.5).learning_rate.value
         0.5
         """
@@ -174,6 +174,7 @@ class UpdateRule:
 
         ``theta`` and ``g`` have one shape, which the states share; without ``state`` the rule begins.
 
+        >>> from symdescent.optimizers import Momentum
         >>> theta, state = Momentum(0.1).step(0.0, g=-6.0)
         >>> round(theta, 10), round(Momentum(0.1).step(theta, g=-4.8, state=state)[0], 10)
         (0.6, 1.62)
@@ -190,6 +191,7 @@ class UpdateRule:
     def latex(self) -> str:
         r"""Return the update equations for LaTeX, aligned: index k is before the step, k+1 after it.
 
+        >>> from symdescent.optimizers import GradientDescent
         >>> print(GradientDescent(0.1).latex())
         \begin{aligned}
         \theta_{k+1} &= \theta_{k} - \eta g_{k}
@@ -222,71 +224,6 @@ class UpdateRule:
 
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.latex()}$"
-
-
-# -- the family -------------------------------------------------------------------------------------------------------
-
-
-def _learning_rate(value: float) -> Hyperparameter:
-    advice = "give a positive number, such as 0.1, and a smaller one if the loss grows"
-    return Hyperparameter("learning_rate", eta, value, POSITIVE, advice)
-
-
-def GradientDescent(learning_rate: float) -> UpdateRule:
-    r"""Gradient descent with a constant step.
-
-    .. math:: \theta \leftarrow \theta - \eta g
-
-    Raises `StatementError` unless the learning rate is positive and finite.
-    Source: Cauchy, *Méthode générale pour la résolution des systèmes d'équations simultanées*, 1847.
-
-    >>> print(GradientDescent(0.1))
-    gradient descent: learning_rate η = 0.1
-      θ' = θ - η*g
-    """
-    return UpdateRule(
-        name="gradient descent",
-        assignments=((theta, theta - eta * g),),
-        hyperparameters=(_learning_rate(learning_rate),),
-        reference="A. Cauchy, Méthode générale pour la résolution des systèmes d'équations simultanées, 1847",
-    )
-
-
-def Momentum(
-    learning_rate: float, momentum: float = 0.9, nesterov: bool = False, lr_in_velocity: bool = False
-) -> UpdateRule:
-    r"""Gradient descent with momentum: a heavy ball, or Nesterov's, which looks ahead.
-
-    .. math:: v \leftarrow \mu v + g, \qquad \theta \leftarrow \theta - \eta v
-        \quad (\text{Nesterov: } \theta \leftarrow \theta - \eta (g + \mu v))
-
-    With ``lr_in_velocity`` the velocity is a step, :math:`v \leftarrow \mu v - \eta g`, :math:`\theta \leftarrow
-    \theta + v` (Nesterov: :math:`\theta + \mu v - \eta g`): the same path while η is constant, another one under a
-    schedule. Raises `StatementError` unless the learning rate is positive and finite and 0 ≤ momentum < 1.
-    Source: Polyak 1964; Nesterov 1983; in this form Sutskever et al. 2013.
-
-    >>> print(Momentum(0.1, nesterov=True, lr_in_velocity=True))
-    Nesterov momentum: learning_rate η = 0.1, momentum μ = 0.9
-      v' = μ*v - η*g
-      θ' = θ + μ*v' - η*g
-    """
-    mu, v = sp.Symbol("mu", nonnegative=True), sp.Symbol("v", real=True)
-    velocity = mu * v - eta * g if lr_in_velocity else mu * v + g
-    step = v if lr_in_velocity else -eta * v
-    if nesterov:
-        step = mu * v - eta * g if lr_in_velocity else -eta * (g + mu * v)
-    return UpdateRule(
-        name="Nesterov momentum" if nesterov else "momentum",
-        assignments=((v, velocity), (theta, theta + step)),
-        hyperparameters=(
-            _learning_rate(learning_rate),
-            Hyperparameter("momentum", mu, momentum, FRACTION, "0.9 is common; from 1 on the velocity never dies away"),
-        ),
-        state=(State(v),),
-        reference="Y. Nesterov, A method of solving a convex programming problem with convergence rate O(1/k²), 1983"
-        if nesterov
-        else "B. T. Polyak, Some methods of speeding up the convergence of iteration methods, 1964",
-    )
 
 
 # -- reading a rule ---------------------------------------------------------------------------------------------------
@@ -327,11 +264,11 @@ def _equations(
     for symbol, expression in rule.assignments:
         expression = expression.subs(rule.step_number, step_number or rule.step_number)
         names = {each: written(each, each in assigned) for each in expression.free_symbols & changing}
-        yield written(symbol, True), _arranged(expression, symbol, changing), names
+        yield written(symbol, True), arranged(expression, symbol, changing), names
         assigned.add(symbol)
 
 
-def _arranged(expression: sp.Expr, first: sp.Symbol, changing: set[sp.Symbol]) -> sp.Expr:
+def arranged(expression: sp.Expr, first: sp.Symbol, changing: set[sp.Symbol]) -> sp.Expr:
     """The expression in textbook order: θ - η v and (1 - β) g², not -η v + θ and g² (1 - β)."""
 
     def of_sum(term: sp.Expr) -> tuple[bool, ...]:
@@ -342,7 +279,7 @@ def _arranged(expression: sp.Expr, first: sp.Symbol, changing: set[sp.Symbol]) -
 
     if expression.is_Atom:
         return expression
-    args = [_arranged(argument, first, changing) for argument in expression.args]
+    args = [arranged(argument, first, changing) for argument in expression.args]
     if expression.is_Add or expression.is_Mul:
         return expression.func(*sorted(args, key=of_sum if expression.is_Add else of_product), evaluate=False)
     return expression.func(*args, evaluate=False) if expression.is_Pow else expression.func(*args)

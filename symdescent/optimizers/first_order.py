@@ -1,0 +1,302 @@
+r"""The family of first-order optimizers: one record each, in PyTorch's form and with its defaults."""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from symdescent.optimizers.rule import FRACTION, POSITIVE, Hyperparameter, State, UpdateRule, eta, g, theta
+
+
+def _learning_rate(value: float) -> Hyperparameter:
+    advice = "give a positive number, such as 0.1, and a smaller one if the loss grows"
+    return Hyperparameter("learning_rate", eta, value, POSITIVE, advice)
+
+
+def GradientDescent(learning_rate: float) -> UpdateRule:
+    r"""Gradient descent with a constant step.
+
+    .. math:: \theta \leftarrow \theta - \eta g
+
+    Raises `StatementError` unless the learning rate is positive and finite.
+    Source: Cauchy, *Méthode générale pour la résolution des systèmes d'équations simultanées*, 1847.
+
+    >>> print(GradientDescent(0.1))
+    gradient descent: learning_rate η = 0.1
+      θ' = θ - η*g
+    """
+    return UpdateRule(
+        name="gradient descent",
+        assignments=((theta, theta - eta * g),),
+        hyperparameters=(_learning_rate(learning_rate),),
+        reference="A. Cauchy, Méthode générale pour la résolution des systèmes d'équations simultanées, 1847",
+    )
+
+
+def Momentum(
+    learning_rate: float, momentum: float = 0.9, nesterov: bool = False, lr_in_velocity: bool = False
+) -> UpdateRule:
+    r"""Gradient descent with momentum: a heavy ball, or Nesterov's, which looks ahead.
+
+    .. math:: v \leftarrow \mu v + g, \qquad \theta \leftarrow \theta - \eta v
+        \quad (\text{Nesterov: } \theta \leftarrow \theta - \eta (g + \mu v))
+
+    With ``lr_in_velocity`` the velocity is a step, :math:`v \leftarrow \mu v - \eta g`, :math:`\theta \leftarrow
+    \theta + v` (Nesterov: :math:`\theta + \mu v - \eta g`): the same path while η is constant, another one under a
+    schedule. Raises `StatementError` unless the learning rate is positive and finite and 0 ≤ momentum < 1.
+    Source: Polyak 1964; Nesterov 1983; in this form Sutskever et al. 2013.
+
+    >>> print(Momentum(0.1, nesterov=True, lr_in_velocity=True))
+    Nesterov momentum: learning_rate η = 0.1, momentum μ = 0.9
+      v' = μ*v - η*g
+      θ' = θ + μ*v' - η*g
+    """
+    mu, v = sp.Symbol("mu", nonnegative=True), sp.Symbol("v", real=True)
+    velocity = mu * v - eta * g if lr_in_velocity else mu * v + g
+    step = v if lr_in_velocity else -eta * v
+    if nesterov:
+        step = mu * v - eta * g if lr_in_velocity else -eta * (g + mu * v)
+    return UpdateRule(
+        name="Nesterov momentum" if nesterov else "momentum",
+        assignments=((v, velocity), (theta, theta + step)),
+        hyperparameters=(
+            _learning_rate(learning_rate),
+            Hyperparameter("momentum", mu, momentum, FRACTION, "0.9 is common; from 1 on the velocity never dies away"),
+        ),
+        state=(State(v),),
+        reference="Y. Nesterov, A method of solving a convex programming problem with convergence rate O(1/k²), 1983"
+        if nesterov
+        else "B. T. Polyak, Some methods of speeding up the convergence of iteration methods, 1964",
+    )
+
+
+def _epsilon(value: float) -> Hyperparameter:
+    advice = "give a small positive number, such as 1e-8: it keeps 0/0 away where the gradient is zero"
+    return Hyperparameter("epsilon", _eps, value, POSITIVE, advice)
+
+
+def _decay(name: str, symbol: sp.Symbol, value: float, usual: str) -> Hyperparameter:
+    return Hyperparameter(name, symbol, value, FRACTION, f"{usual} is common; at 1 nothing new would be remembered")
+
+
+_eps = sp.Symbol("epsilon", positive=True)
+_rho, _alpha = sp.Symbol("rho", nonnegative=True), sp.Symbol("alpha", nonnegative=True)
+_beta1, _beta2 = sp.Symbol("beta_1", nonnegative=True), sp.Symbol("beta_2", nonnegative=True)
+_mu, _lambda = sp.Symbol("mu", nonnegative=True), sp.Symbol("lambda", nonnegative=True)
+_m, _s, _u, _v = sp.Symbol("m", real=True), *(sp.Symbol(name, nonnegative=True) for name in ("s", "u", "v"))
+# powers of the decay rates: the same for all coordinates, so that they are states of the rule and not of a coordinate
+_p1, _p2 = sp.Symbol("p_1", nonnegative=True), sp.Symbol("p_2", nonnegative=True)
+
+
+def AdaGrad(learning_rate: float = 0.01, epsilon: float = 1e-10) -> UpdateRule:
+    r"""AdaGrad: steps divided by the root of all squared gradients so far.
+
+    .. math:: s \leftarrow s + g^2, \qquad \theta \leftarrow \theta - \eta \frac{g}{\sqrt{s} + \varepsilon}
+
+    Raises `StatementError` unless η > 0 and ε > 0. Source: Duchi, Hazan, Singer, *Adaptive subgradient methods for
+    online learning and stochastic optimization*, 2011.
+
+    >>> print(AdaGrad())
+    AdaGrad: learning_rate η = 0.01, epsilon ε = 1e-10
+      s' = s + g**2
+      θ' = θ - η*g/(sqrt(s') + ε)
+    """
+    return UpdateRule(
+        name="AdaGrad",
+        assignments=((_s, _s + g**2), (theta, theta - eta * g / (sp.sqrt(_s) + _eps))),
+        hyperparameters=(_learning_rate(learning_rate), _epsilon(epsilon)),
+        state=(State(_s),),
+        reference="J. Duchi, E. Hazan, Y. Singer, Adaptive subgradient methods for online learning and stochastic "
+        "optimization, 2011",
+    )
+
+
+def AdaDelta(learning_rate: float = 1.0, rho: float = 0.9, epsilon: float = 1e-6) -> UpdateRule:
+    r"""AdaDelta: steps in the ratio of recent steps to recent gradients, so that units agree.
+
+    .. math:: s \leftarrow \rho s + (1-\rho) g^2, \quad
+        \Delta = \frac{\sqrt{u + \varepsilon}}{\sqrt{s + \varepsilon}} g, \quad
+        u \leftarrow \rho u + (1-\rho) \Delta^2, \quad \theta \leftarrow \theta - \eta \Delta
+
+    Raises `StatementError` unless η > 0, 0 ≤ ρ < 1 and ε > 0. Source: Zeiler, *ADADELTA: an adaptive learning rate
+    method*, 2012.
+
+    >>> print(round(AdaDelta().step(0.0, g=-6.0)[0], 8))
+    0.00316228
+    """
+    change = sp.Symbol("Delta", real=True)
+    return UpdateRule(
+        name="AdaDelta",
+        assignments=(
+            (_s, _rho * _s + (1 - _rho) * g**2),
+            (change, g * sp.sqrt(_u + _eps) / sp.sqrt(_s + _eps)),
+            (_u, _rho * _u + (1 - _rho) * change**2),
+            (theta, theta - eta * change),
+        ),
+        hyperparameters=(_learning_rate(learning_rate), _decay("rho", _rho, rho, "0.9"), _epsilon(epsilon)),
+        state=(State(_s), State(_u)),
+        reference="M. D. Zeiler, ADADELTA: an adaptive learning rate method, 2012",
+    )
+
+
+def RMSprop(
+    learning_rate: float = 0.01,
+    rho: float = 0.99,
+    epsilon: float = 1e-8,
+    centered: bool = False,
+    momentum: float = 0.0,
+) -> UpdateRule:
+    r"""RMSprop: steps divided by the root of the recent mean of squared gradients.
+
+    .. math:: v \leftarrow \rho v + (1-\rho) g^2, \qquad
+        \theta \leftarrow \theta - \eta \frac{g}{\sqrt{v} + \varepsilon}
+
+    `centered` divides by the standard deviation :math:`\sqrt{v - m^2}`, with m the recent mean of the gradients;
+    with `momentum` the quotients are gathered in a velocity. Raises `StatementError` unless η > 0, 0 ≤ ρ < 1, ε > 0 and
+    0 ≤ momentum < 1. Source: Tieleman, Hinton, lecture 6.5, 2012; centered: Graves 2013.
+
+    >>> print(RMSprop())
+    RMSprop: learning_rate η = 0.01, rho ρ = 0.99, epsilon ε = 1e-08
+      v' = ρ*v + (1 - ρ)*g**2
+      θ' = θ - η*g/(sqrt(v') + ε)
+    """
+    assignments = [(_v, _rho * _v + (1 - _rho) * g**2)]
+    states, hyperparameters = [State(_v)], [_learning_rate(learning_rate), _decay("rho", _rho, rho, "0.99")]
+    hyperparameters.append(_epsilon(epsilon))
+    spread = sp.sqrt(_v)
+    if centered:
+        assignments.append((_m, _rho * _m + (1 - _rho) * g))
+        states.append(State(_m))
+        spread = sp.sqrt(_v - _m**2)
+    step = g / (spread + _eps)
+    if momentum:
+        velocity = sp.Symbol("b", real=True)
+        assignments.append((velocity, _mu * velocity + step))
+        states.append(State(velocity))
+        hyperparameters.append(Hyperparameter("momentum", _mu, momentum, FRACTION, "0.9 is common"))
+        step = velocity
+    return UpdateRule(
+        name="RMSprop",
+        assignments=(*assignments, (theta, theta - eta * step)),
+        hyperparameters=tuple(hyperparameters),
+        state=tuple(states),
+        reference="T. Tieleman, G. Hinton, Lecture 6.5: RMSprop, 2012",
+    )
+
+
+def Adam(
+    learning_rate: float = 1e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+    amsgrad: bool = False,
+) -> UpdateRule:
+    r"""Adam: momentum divided by the root of the recent mean of squared gradients, both corrected for their start at 0.
+
+    .. math:: m \leftarrow \beta_1 m + (1-\beta_1) g, \quad v \leftarrow \beta_2 v + (1-\beta_2) g^2, \quad
+        \theta \leftarrow \theta - \eta \frac{m/(1-\beta_1^t)}{\sqrt{v/(1-\beta_2^t)} + \varepsilon}
+
+    `amsgrad` uses the largest v so far. Raises `StatementError` unless η > 0, 0 ≤ β < 1 and ε > 0. Source: Kingma,
+    Ba, *Adam: a method for stochastic optimization*, 2015; AMSGrad: Reddi, Kale, Kumar 2018.
+
+    >>> print(round(Adam(0.1).step(0.0, g=-6.0)[0], 8))
+    0.1
+    """
+    return _adam("Adam with AMSGrad" if amsgrad else "Adam", learning_rate, beta1, beta2, epsilon, amsgrad, None)
+
+
+def AdamW(
+    learning_rate: float = 1e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+    weight_decay: float = 1e-2,
+    amsgrad: bool = False,
+) -> UpdateRule:
+    r"""Adam with decoupled weight decay: the parameter itself shrinks by ηλ in each step.
+
+    .. math:: \theta \leftarrow \theta - \eta \lambda \theta - \eta \frac{\hat m}{\sqrt{\hat v} + \varepsilon}
+
+    Raises `StatementError` unless η > 0, 0 ≤ β < 1, ε > 0 and λ ≥ 0. Source: Loshchilov, Hutter, *Decoupled weight
+    decay regularization*, 2019.
+
+    >>> print(round(AdamW(0.1).step(1.0, g=6.0)[0], 8))
+    0.899
+    """
+    return _adam("AdamW", learning_rate, beta1, beta2, epsilon, amsgrad, weight_decay)
+
+
+def _adam(
+    name: str,
+    learning_rate: float,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    amsgrad: bool,
+    weight_decay: float | None,
+) -> UpdateRule:
+    root, states = _v, [State(_m), State(_v)]
+    assignments = [
+        (_p1, _beta1 * _p1),
+        (_p2, _beta2 * _p2),
+        (_m, _beta1 * _m + (1 - _beta1) * g),
+        (_v, _beta2 * _v + (1 - _beta2) * g**2),
+    ]
+    if amsgrad:
+        root = sp.Symbol("w", nonnegative=True)
+        assignments.append((root, sp.Max(root, _v)))
+        states.append(State(root))
+    hyperparameters = [
+        _learning_rate(learning_rate),
+        _decay("beta1", _beta1, beta1, "0.9"),
+        _decay("beta2", _beta2, beta2, "0.999"),
+        _epsilon(epsilon),
+    ]
+    kept = theta
+    if weight_decay is not None:
+        advice = "give a number that is not negative, such as 0.01"
+        hyperparameters.append(Hyperparameter("weight_decay", _lambda, weight_decay, sp.Interval(0, sp.oo), advice))
+        kept = theta - eta * _lambda * theta
+    step = eta * (_m / (1 - _p1)) / (sp.sqrt(root / (1 - _p2)) + _eps)
+    return UpdateRule(
+        name=name,
+        assignments=(*assignments, (theta, kept - step)),
+        hyperparameters=tuple(hyperparameters),
+        state=tuple(states),
+        scalar_state=(State(_p1, 1.0), State(_p2, 1.0)),
+        reference="D. P. Kingma, J. Ba, Adam: a method for stochastic optimization, 2015"
+        if weight_decay is None
+        else "I. Loshchilov, F. Hutter, Decoupled weight decay regularization, 2019",
+    )
+
+
+def Lion(learning_rate: float = 1e-4, beta1: float = 0.9, beta2: float = 0.99, weight_decay: float = 0.0) -> UpdateRule:
+    r"""Lion: the sign of an interpolated momentum.
+
+    .. math:: \theta \leftarrow \theta - \eta (\operatorname{sign}(\beta_1 m + (1-\beta_1) g) + \lambda \theta), \quad
+        m \leftarrow \beta_2 m + (1-\beta_2) g
+
+    Raises `StatementError` unless η > 0, 0 ≤ β < 1 and λ ≥ 0. Source: Chen et al., *Symbolic discovery of optimization
+    algorithms*, 2023.
+
+    >>> print(Lion(0.5).step(3.0, g=6.0)[0])
+    2.5
+    """
+    c = sp.Symbol("c", real=True)
+    step = sp.sign(c) + _lambda * theta if weight_decay else sp.sign(c)
+    decay = (Hyperparameter("weight_decay", _lambda, weight_decay, sp.Interval(0, sp.oo)),) if weight_decay else ()
+    return UpdateRule(
+        name="Lion",
+        assignments=(
+            (c, _beta1 * _m + (1 - _beta1) * g),
+            (theta, theta - eta * step),
+            (_m, _beta2 * _m + (1 - _beta2) * g),
+        ),
+        hyperparameters=(
+            _learning_rate(learning_rate),
+            _decay("beta1", _beta1, beta1, "0.9"),
+            _decay("beta2", _beta2, beta2, "0.99"),
+            *decay,
+        ),
+        state=(State(_m),),
+        reference="X. Chen et al., Symbolic discovery of optimization algorithms, 2023",
+    )
