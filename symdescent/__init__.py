@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from symdescent.optimizers import GradientDescent as GradientDescent
     from symdescent.optimizers import Lion as Lion
     from symdescent.optimizers import Momentum as Momentum
+    from symdescent.optimizers import NAdam as NAdam
     from symdescent.optimizers import RMSprop as RMSprop
     from symdescent.optimizers import UpdateRule as UpdateRule
 
@@ -69,6 +70,7 @@ _HOME = {
     "Adam": "optimizers",
     "AdamW": "optimizers",
     "Lion": "optimizers",
+    "NAdam": "optimizers",
     "RMSprop": "optimizers",
     "SymdescentError": "errors",
     "StatementError": "errors",

@@ -29,6 +29,7 @@ RULES = {
     "RMSprop momentum": sd.RMSprop(0.001, momentum=0.9),
     "Adam": sd.Adam(0.05),
     "Adam amsgrad": sd.Adam(0.05, amsgrad=True),
+    "NAdam": sd.NAdam(0.05),
     "AdamW": sd.AdamW(0.05, weight_decay=0.1),
 }
 

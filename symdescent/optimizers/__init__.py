@@ -1,6 +1,16 @@
 """Optimizers, each a record of assignments in SymPy: the record itself, and the family."""
 
-from symdescent.optimizers.first_order import AdaDelta, AdaGrad, Adam, AdamW, GradientDescent, Lion, Momentum, RMSprop
+from symdescent.optimizers.first_order import (
+    AdaDelta,
+    AdaGrad,
+    Adam,
+    AdamW,
+    GradientDescent,
+    Lion,
+    Momentum,
+    NAdam,
+    RMSprop,
+)
 from symdescent.optimizers.rule import (
     ANY,
     FRACTION,
@@ -26,6 +36,7 @@ __all__ = [
     "Hyperparameter",
     "Lion",
     "Momentum",
+    "NAdam",
     "RMSprop",
     "State",
     "UpdateRule",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from symdescent.optimizers.rule import FRACTION, POSITIVE, Hyperparameter, State, UpdateRule, eta, g, theta
+from symdescent.optimizers.rule import FRACTION, POSITIVE, Hyperparameter, State, UpdateRule, eta, g, t, theta
 
 
 def _learning_rate(value: float) -> Hyperparameter:
@@ -266,6 +266,55 @@ def _adam(
         reference="D. P. Kingma, J. Ba, Adam: a method for stochastic optimization, 2015"
         if weight_decay is None
         else "I. Loshchilov, F. Hutter, Decoupled weight decay regularization, 2019",
+    )
+
+
+def NAdam(
+    learning_rate: float = 2e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+    momentum_decay: float = 4e-3,
+) -> UpdateRule:
+    r"""NAdam: Adam with Nesterov's look ahead, and a momentum that grows towards β₁.
+
+    .. math:: \mu_t = \beta_1 (1 - \tfrac12 \, 0.96^{t \psi}), \quad
+        \theta \leftarrow \theta - \eta \frac{\frac{1 - \mu_t}{1 - \prod_{i \le t} \mu_i} g
+        + \frac{\mu_{t+1}}{1 - \prod_{i \le t+1} \mu_i} m}{\sqrt{v/(1-\beta_2^t)} + \varepsilon}
+
+    with m and v as in `Adam`. Raises `StatementError` unless η > 0, 0 ≤ β < 1, ε > 0 and ψ ≥ 0. Source: Dozat,
+    *Incorporating Nesterov momentum into Adam*, 2016.
+
+    >>> NAdam().reference
+    'T. Dozat, Incorporating Nesterov momentum into Adam, 2016'
+    """
+    psi, now, ahead = sp.Symbol("psi", nonnegative=True), sp.Symbol("mu_t", real=True), sp.Symbol("mu_n", real=True)
+    share = (1 - now) / (1 - _p1) * g + ahead / (1 - _p1 * ahead) * _m
+
+    def momentum(step: sp.Expr) -> sp.Expr:
+        return _beta1 * (1 - sp.Rational(1, 2) * sp.Rational(24, 25) ** (step * psi))
+
+    return UpdateRule(
+        name="NAdam",
+        assignments=(
+            (now, momentum(t)),
+            (ahead, momentum(t + 1)),
+            (_p1, now * _p1),
+            (_p2, _beta2 * _p2),
+            (_m, _beta1 * _m + (1 - _beta1) * g),
+            (_v, _beta2 * _v + (1 - _beta2) * g**2),
+            (theta, theta - eta * share / (sp.sqrt(_v / (1 - _p2)) + _eps)),
+        ),
+        hyperparameters=(
+            _learning_rate(learning_rate),
+            _decay("beta1", _beta1, beta1, "0.9"),
+            _decay("beta2", _beta2, beta2, "0.999"),
+            _epsilon(epsilon),
+            Hyperparameter("momentum_decay", psi, momentum_decay, sp.Interval(0, sp.oo), "0.004 is common"),
+        ),
+        state=(State(_m), State(_v)),
+        scalar_state=(State(_p1, 1.0), State(_p2, 1.0)),
+        reference="T. Dozat, Incorporating Nesterov momentum into Adam, 2016",
     )
 
 

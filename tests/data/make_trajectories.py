@@ -27,6 +27,7 @@ RULES = {
     "RMSprop momentum": (torch.optim.RMSprop, {"lr": 0.001, "momentum": 0.9}),
     "Adam": (torch.optim.Adam, {"lr": 0.05}),
     "Adam amsgrad": (torch.optim.Adam, {"lr": 0.05, "amsgrad": True}),
+    "NAdam": (torch.optim.NAdam, {"lr": 0.05}),
     "AdamW": (torch.optim.AdamW, {"lr": 0.05, "weight_decay": 0.1}),
 }
 
@@ -47,6 +48,7 @@ def trajectory(rule: str, loss: str) -> list[list[float]]:
 
 
 if __name__ == "__main__":
+    torch.set_default_dtype(torch.float64)  # NAdam keeps its product of momenta in the default type
     found = {rule: {loss: trajectory(rule, loss) for loss in LOSSES} for rule in RULES}
     described = {"torch": torch.__version__.split("+")[0], "steps": STEPS, "every": EVERY, "trajectories": found}
     Path(__file__).with_name("trajectories.json").write_text(json.dumps(described, indent=0) + "\n", encoding="utf-8")
