@@ -326,7 +326,7 @@ def _read_gradient(reader: Reader, statement: Statement, scatters: list[Scatter]
         of[scatter.parameter].append(scatter)
     for parameter, own in of.items():
         if isinstance(parameter, sp.IndexedBase):
-            indices[parameter] = _component_indices(statement, parameter)
+            indices[parameter] = component_indices(statement, parameter)
         components[parameter] = _component(reader, statement, own, parameter, indices.get(parameter, ()))
     return Gradient(components, indices)
 
@@ -341,7 +341,7 @@ def _component(
     return reader.component(scatters, keys, statement.shape(parameter))
 
 
-def _component_indices(statement: Statement, parameter: Any) -> tuple[sp.Expr, ...]:
+def component_indices(statement: Statement, parameter: Any) -> tuple[sp.Expr, ...]:
     """The free indices of an array's component: named as the statement indexes it, distinct from each other."""
     chosen: list[sp.Expr] = []
     letters = (sp.Symbol(letter, integer=True) for letter in "jklmpqrstuv")

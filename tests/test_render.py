@@ -198,6 +198,7 @@ def test_formula(expression: Any, tex: str, plain: str) -> None:
 NAMES = [
     ("w", "w", "w"), ("x_1", "x_1", "x₁"), ("w_{ij}", "w_{ij}", "wᵢⱼ"), ("w_ij", "w_{ij}", "wᵢⱼ"), ("beta1", r"\beta_1", "β₁"),
     ("lam", r"\lambda", "λ"), ("alpha", r"\alpha", "α"), ("theta_hat", r"\hat{\theta}", "θ̂"), ("v1_dot", r"\dot{v}_1", "v̇₁"),
+    ("mhat", r"\hat{m}", "m̂"), ("thetabar", r"\bar{\theta}", "θ̄"), ("chat_1", r"\hat{c}_1", "ĉ₁"), ("hat", r"\mathrm{hat}", "hat"),
     ("Gamma", r"\Gamma", "Γ"), ("Alpha", r"\mathrm{Alpha}", "Alpha"), ("learning_rate", r"\mathrm{learning}_{\mathrm{rate}}", "learning_rate"),
     ("x_train", r"x_{\mathrm{train}}", "x_train"), ("w_star", r"w^{\star}", "w*"), ("v'", r"v^{\prime}", "v′"), ("ŵ", r"\hat{w}", "ŵ"), ("λ", r"\lambda", "λ"),
     ("x_{i,j}", "x_{i,j}", "x_[i,j]"), ("w_alpha", r"w_{\alpha}", "w_α"), ("año", r"\text{año}", "año"), ("a b", r"\text{a b}", "a b"),

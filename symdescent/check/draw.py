@@ -37,7 +37,7 @@ def instances(
     for attempt in range(attempts):
         low, high = _SPREADS[(attempt // 2) % len(_SPREADS)]
         try:
-            bound = _draw(binder, at, data, (low, high), random, attempt)
+            bound = draw_once(binder, at, data, (low, high), random, attempt)
         except DataError:
             if at is not None or data is not None:
                 raise
@@ -83,7 +83,8 @@ def value_at(statement: Statement, bound: Bound, changed: Mapping[Any, Any] | No
     )
 
 
-def _draw(binder: Binder, at: Any, data: Any, spread: tuple[float, float], random: Any, attempt: int) -> Bound:
+def draw_once(binder: Binder, at: Any, data: Any, spread: tuple[float, float], random: Any, attempt: int) -> Bound:
+    """One instance, finite or not: what is given is kept, the rest drawn from a range, with lengths by the attempt."""
     statement = binder.statement
     given_at = {} if at is None else as_mapping(at, statement.parameters, "parameters")
     given_data = {} if data is None else as_mapping(data, (), "data")

@@ -40,12 +40,12 @@ class Step:
     @property
     def rule(self) -> str:
         """The names of the rules, in words."""
-        return _words(self.rule_parts(self.language))
+        return in_words(self.rule_parts(self.language))
 
     @property
     def note(self) -> str:
         """The remarks, in words."""
-        return _words(self.note_parts(self.language))
+        return in_words(self.note_parts(self.language))
 
     def rule_parts(self, language: str) -> tuple[Part, ...]:
         """The names of the rules as text and formulas."""
@@ -146,7 +146,8 @@ def _joined(groups: Sequence[tuple[Part, ...]], mark: str) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _words(parts: tuple[Part, ...]) -> str:
+def in_words(parts: tuple[Part, ...]) -> str:
+    """Text and formulas as one line of plain text."""
     from symdescent.derivation.render.text import formula
 
     return "".join(part if isinstance(part, str) else formula(part, Notation()) for part in parts)

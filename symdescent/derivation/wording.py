@@ -55,7 +55,6 @@ RULES: dict[str, Wording] = {
     "simplify":            Wording("simplify",                         "se simplifica"),
     "matrix form":         Wording("written with matrices",            "escrito con matrices"),
     # matrix differentials
-    "differential":        Wording("differential",                     "diferencial"),
     "matrix constant":     Wording("the differential of a constant is zero", "la diferencial de una constante es cero"),
     "matrix sum":          Wording("differential of a sum",            "diferencial de una suma"),
     "matrix product":      Wording("product rule for differentials",   "regla del producto para diferenciales"),
@@ -101,7 +100,6 @@ NOTES: dict[str, Wording] = {
     "entry right slope":   Wording("where an entry of {0} is zero, the slope on the right is taken", "donde una componente de {0} es cero, se toma la pendiente por la derecha"),
     "entry no slope":      Wording("where an entry of {0} is zero, the derivative does not exist", "donde una componente de {0} es cero, la derivada no existe"),
     "entries":             Wording("for each entry of {0}",            "para cada componente de {0}"),
-    "provided":            Wording("provided that {0}",                "siempre que {0}"),
 }
 # fmt: on
 

@@ -83,6 +83,7 @@ _rho, _alpha = sp.Symbol("rho", nonnegative=True), sp.Symbol("alpha", nonnegativ
 _beta1, _beta2 = sp.Symbol("beta_1", nonnegative=True), sp.Symbol("beta_2", nonnegative=True)
 _mu, _lambda = sp.Symbol("mu", nonnegative=True), sp.Symbol("lambda", nonnegative=True)
 _m, _s, _u, _v = sp.Symbol("m", real=True), *(sp.Symbol(name, nonnegative=True) for name in ("s", "u", "v"))
+_mhat, _vhat = sp.Symbol("mhat", real=True), sp.Symbol("vhat", nonnegative=True)  # corrected for their start at 0
 # powers of the decay rates: the same for all coordinates, so that they are states of the rule and not of a coordinate
 _p1, _p2 = sp.Symbol("p_1", nonnegative=True), sp.Symbol("p_2", nonnegative=True)
 
@@ -256,10 +257,10 @@ def _adam(
         advice = "give a number that is not negative, such as 0.01"
         hyperparameters.append(Hyperparameter("weight_decay", _lambda, weight_decay, sp.Interval(0, sp.oo), advice))
         kept = theta - eta * _lambda * theta
-    step = eta * (_m / (1 - _p1)) / (sp.sqrt(root / (1 - _p2)) + _eps)
+    assignments += [(_mhat, _m / (1 - _p1)), (_vhat, root / (1 - _p2))]
     return UpdateRule(
         name=name,
-        assignments=(*assignments, (theta, kept - step)),
+        assignments=(*assignments, (theta, kept - eta * _mhat / (sp.sqrt(_vhat) + _eps))),
         hyperparameters=tuple(hyperparameters),
         state=tuple(states),
         scalar_state=(State(_p1, 1.0), State(_p2, 1.0)),
@@ -303,7 +304,8 @@ def NAdam(
             (_p2, _beta2 * _p2),
             (_m, _beta1 * _m + (1 - _beta1) * g),
             (_v, _beta2 * _v + (1 - _beta2) * g**2),
-            (theta, theta - eta * share / (sp.sqrt(_v / (1 - _p2)) + _eps)),
+            (_vhat, _v / (1 - _p2)),
+            (theta, theta - eta * share / (sp.sqrt(_vhat) + _eps)),
         ),
         hyperparameters=(
             _learning_rate(learning_rate),

@@ -10,7 +10,7 @@ import sympy as sp
 
 from symdescent.derivation.components.stated import stated
 from symdescent.derivation.page import Block, Rendered
-from symdescent.derivation.steps import Said, _words
+from symdescent.derivation.steps import Said, in_words
 from symdescent.derivation.wording import check_language
 from symdescent.loss import Loss
 from symdescent.statement import ARRAYS, name_of
@@ -61,7 +61,7 @@ class CriticalPoint:
     @property
     def reason(self) -> str:
         """Why it is what it is, in words."""
-        return "; ".join(_words(say(said.key, self.language, *said.args)) for said in self.reasons)
+        return "; ".join(in_words(say(said.key, self.language, *said.args)) for said in self.reasons)
 
     def __repr__(self) -> str:
         at = ", ".join(f"{parameter} = {_brief(value)}" for parameter, value in self.point.items())

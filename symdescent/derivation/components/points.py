@@ -11,7 +11,7 @@ import numpy as np
 import sympy as sp
 
 from symdescent.binding import Binder
-from symdescent.check.draw import _draw, instances, symbol_values
+from symdescent.check.draw import draw_once, instances, symbol_values
 from symdescent.derivation.components.numeric import WORKING, UndefinedError, Walk, agree, value_of
 from symdescent.derivation.components.stated import Stated
 from symdescent.derivation.matrices.numeric import MatrixWalk
@@ -120,7 +120,7 @@ def _instances(statement: Any, seed: int) -> Iterator[tuple[Any, bool]]:
         random = np.random.default_rng(seed)
         for attempt in range(12):
             try:
-                bound = _draw(Binder(statement), None, None, (0.2, 0.9), random, attempt)
+                bound = draw_once(Binder(statement), None, None, (0.2, 0.9), random, attempt)
             except DataError:  # too short for the positions that are used
                 continue
             yield bound, False

@@ -8,7 +8,7 @@ from typing import Any
 import sympy as sp
 
 from symdescent.derivation.components.trees import parts, plus, replaced, times, total
-from symdescent.loss import Loss, _component_indices
+from symdescent.loss import Loss, component_indices
 from symdescent.notation.reading import Reader
 from symdescent.statement import Statement
 
@@ -47,7 +47,7 @@ class Stated:
     def _keys(self, parameter: Any) -> tuple[Any, ...]:
         if parameter in self.loss.gradient.indices:
             return tuple(self.loss.gradient.indices[parameter])
-        return _component_indices(self.statement, parameter)
+        return component_indices(self.statement, parameter)
 
 
 def stated(loss: Loss) -> Stated:

@@ -44,7 +44,7 @@ def name_box(name: str, style: str = "") -> Box:
     if found is None:
         return Name(name if name.strip() else "?", "upright")
     subscripts: list[Box] = [Number(found["digits"])] if found["digits"] else []
-    letter, accent = _parted(GREEK.get(found["head"], found["head"]))
+    letter, accent = _parted(_letter(found["head"]))
     accent = "vec" if style == "arrow" else accent
     mark: Box | None = row(*[MARKS["prime"]] * len(found["primes"])) if found["primes"] else None
     for braced, bare in _PART.findall(found["parts"]):
@@ -61,10 +61,19 @@ def name_box(name: str, style: str = "") -> Box:
     return Scripts(base, joined(subscripts, COMMA) if subscripts else None, mark) if subscripts or mark else base
 
 
+def _letter(head: str) -> str:
+    """The letter of a Greek name; with its accent where the name ends in one, as in SymPy: mhat, thetabar."""
+    for mark, accent in ACCENTS.items():
+        stem = head.removesuffix(accent)
+        if stem != head and (len(stem) == 1 or stem in GREEK):
+            return unicodedata.normalize("NFC", GREEK.get(stem, stem) + mark)
+    return GREEK.get(head, head)
+
+
 def _parted(letter: str) -> tuple[str, str]:
     """A letter and the accent on it: ŵ is a w with a hat."""
-    base, mark = (*unicodedata.normalize("NFD", letter), "")[:2]
-    return (base, ACCENTS[mark]) if mark in ACCENTS and len(letter) == 1 else (letter, "")
+    base, mark, *more = (*unicodedata.normalize("NFD", letter), "", "")
+    return (base, ACCENTS[mark]) if mark in ACCENTS and not any(more) else (letter, "")
 
 
 def _subscript(part: str) -> Box:
