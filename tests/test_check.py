@@ -5,6 +5,7 @@ import pytest
 import sympy as sp
 
 import symdescent as sd
+from symdescent.check.draw import instances
 from symdescent.errors import StatementError, VerificationError
 
 a, b, w, x, y = sp.symbols("a b w x y")
@@ -216,3 +217,17 @@ def test_assumptions_decide_where_points_are_drawn():
     check = sd.Loss(sp.log(s) + sp.sqrt(s - sp.log(s)), s).check()
     assert check.passed
     assert check.point.parameters[s] > 0
+
+
+def test_there_is_an_instance_to_verify_every_kind_of_sample_at():
+    # a gradient that was handed out without having been compared with anything
+    d = sp.Symbol("d", integer=True, positive=True)
+    w, row, y, b = sp.MatrixSymbol("w", d, 1), sp.MatrixSymbol("x", d, 1), sp.Symbol("y"), sp.Symbol("b")
+    i, x = sp.Symbol("i", integer=True), sp.IndexedBase("x", shape=(sp.Symbol("n", integer=True, positive=True),))
+    z = sp.Symbol("z")
+    for loss in (
+        sd.Loss((y - (row.T * w)[0, 0] - b) ** 2, [w, b], samples=[row, y]),
+        sd.Loss(sp.Sum((x[2 * i] - 1) ** 2, (i, 0, 5)), x),  # reaches further than the first lengths that are tried
+        sd.Loss(sp.cosh(sp.sqrt(z - 3)), z),  # real only far from zero
+    ):
+        assert next(instances(loss.statement), None) is not None

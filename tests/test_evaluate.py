@@ -528,3 +528,13 @@ def test_the_witness_imports_nothing_of_the_way_by_which_gradients_are_derived()
         assert {name for name in imported if name.startswith("symdescent")} <= allowed
         assert not any("symdescent" in name.name for node in ast.walk(tree) if isinstance(node, ast.Import)
                        for name in node.names)  # fmt: skip
+
+
+def test_a_case_that_is_decided_by_what_is_undefined_has_no_value():
+    # log(-1) > 0 counted as false, so that a gradient was called wrong which reads its contrary as log(y) <= 0
+    x, y = sp.symbols("x y")
+    undecided = sp.Piecewise((4, sp.log(y) > 0), (x, True))
+    assert np.isnan(evaluate(undecided, {x: 1.0, y: -1.0}))
+    assert evaluate(undecided, {x: 1.0, y: 0.5}) == 1.0
+    guarded = sp.Piecewise((undecided, y > 0), (0, True))
+    assert evaluate(guarded, {x: 1.0, y: -1.0}) == 0.0

@@ -21,6 +21,7 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 from sympy.matrices.expressions.slice import MatrixSlice
 from sympy.matrices.expressions.special import OneMatrix, ZeroMatrix
 
+import symdescent as sd
 from symdescent.differentiate import Scatter, reverse
 from symdescent.elementary import relu, sigmoid
 from symdescent.elementary.functions import RowLogSumExp, RowSoftmax
@@ -659,3 +660,12 @@ def test_the_same_words_every_time() -> None:
     """No dummies, no order of sets: two derivations print alike and compare equal."""
     for case in CASES:
         assert raised(case.loss, case.parameter) == raised(case.loss, case.parameter)
+
+
+def test_opposite_cases_are_read_as_one_choice():
+    # two sums, one of them with a step function, where the loss has one definition by cases
+    w, b, x, y = sp.symbols("w b x y")
+    gradient = sd.Loss(sd.losses.huber(y, w * x + b), [w, b], samples=[x, y]).gradient
+    for parameter in (w, b):
+        (total,) = gradient[parameter].atoms(sp.Sum)
+        assert len(total.atoms(sp.Piecewise)) == 1 and not total.has(sp.Heaviside)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sympy as sp
 
-from symdescent.derivation.components.trees import parts, plus, rebuild, rewrite, times, weight
+from symdescent.derivation.components.trees import parts, plus, rebuild, rewrite, times, unused_name, weight
 
 LONG = 8  # leaves: about as much as one takes in at a glance
-_LETTERS = {"residual": "re", "inner": "zuavsqptc"}
+_LETTERS = {"residual": "rezuavsqpt", "inner": "zuavsqptc"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +82,7 @@ class _Abbreviator:
         return named
 
     def _unused(self, kind: str) -> str:
-        numbered = (f"z_{number}" for number in itertools.count(1))
-        choices = itertools.chain(_LETTERS[kind], _LETTERS["inner"], numbered)
-        name: str = next(name for name in choices if name not in self.taken)
+        name = unused_name(_LETTERS[kind], self.taken)
         self.taken.add(name)
         return name
 

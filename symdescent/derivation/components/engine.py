@@ -25,6 +25,7 @@ from symdescent.derivation.components.trees import (
     same_up_to_order,
     times,
     total,
+    unused_name,
 )
 from symdescent.derivation.layout.order import ordered_terms
 from symdescent.derivation.steps import Said, Section, Step
@@ -51,7 +52,7 @@ def second_section(stated: Stated, first: Any, second: Any, detail: str) -> Sect
     slope, by = stated.gradient(first), stated.variable(first)
     variable = stated.variable(second)
     if isinstance(variable, sp.Indexed):
-        slope, variable = _apart(slope, by, variable)
+        variable = _apart(slope, by, variable)
     hessian = None
     if not any(isinstance(each, sp.Indexed) for each in (by, variable)):
         order = stated.statement.parameters
@@ -60,16 +61,15 @@ def second_section(stated: Stated, first: Any, second: Any, detail: str) -> Sect
     return writer.section(GradientOf(LOSS, by, variable))
 
 
-def _apart(slope: Any, first: Any, variable: Any) -> tuple[Any, Any]:
-    """The second entry at other free indices than the first one's."""
-    taken = {str(symbol) for symbol in slope.atoms(sp.Symbol)} | {str(part) for part in first.free_symbols}
-    letters = (sp.Symbol(letter, integer=True) for letter in "klmpqrstuvij")
+def _apart(slope: Any, first: Any, variable: Any) -> Any:
+    """The second entry, at other free indices than the first one's."""
+    taken = {str(symbol) for symbol in (*slope.atoms(sp.Symbol), *first.free_symbols)}
     indices = []
     for index in variable.indices:
         clash = isinstance(first, sp.Indexed) and index in first.indices
-        indices.append(next(letter for letter in letters if letter.name not in taken) if clash else index)
+        indices.append(sp.Symbol(unused_name("klmpqrstuvij", taken), integer=True) if clash else index)
         taken.add(str(indices[-1]))
-    return slope, variable.base[tuple(indices)]
+    return variable.base[tuple(indices)]
 
 
 @dataclass
@@ -87,7 +87,7 @@ class _Writer:
     def __post_init__(self) -> None:
         expression = self.expression
         if isinstance(self.variable, sp.Indexed):
-            expression = without_clashes(expression, self.variable.indices, set())
+            expression = without_clashes(expression, self.variable.indices)
         taken = {s.name for s in expression.free_symbols} | {str(p) for p in self.stated.statement.extents}
         taken |= {str(part) for part in parts(expression) if isinstance(part, (sp.Symbol, sp.IndexedBase))}
         self.start = sp.Derivative(expression, self.variable, evaluate=False)
@@ -98,7 +98,7 @@ class _Writer:
         )
         definitions = {each.base: (each.indices, each.expression) for each in self.abbreviations}
         self.by = Differentiation(self.variable, self.stated.statement.kinks, definitions)
-        self.inner_name = next(name for name in ("u", "v", "s", "t", "u_0") if name not in taken)
+        self.inner_name = unused_name("uvst", taken)
         self.line = self.start
         self.witness = Witness(self.stated, (self.variable, self.entry), self.start, definitions)
 
@@ -144,8 +144,7 @@ class _Writer:
         """The gradient itself, with the abbreviations inserted last."""
         target = self.target
         if target is None:
-            target = evaluated(replaced(self.line, {}))
-            target = inserted(target, self.abbreviations)
+            target = inserted(evaluated(self.line), self.abbreviations)
         short = shortened(target, self.abbreviations)
         if any(short.has(each.base) for each in self.abbreviations):
             self._simplify(short)
@@ -153,6 +152,7 @@ class _Writer:
 
     def _simplify(self, after: Any) -> None:
         if self.steps and same_up_to_order(self.line, after):  # only put in order
+            self.witness.check(after, "simplify")
             self.steps[-1] = replace(self.steps[-1], after=after)
             self.line = after
             return

@@ -7,7 +7,7 @@ from typing import Any
 
 import sympy as sp
 
-from symdescent.derivation.components.trees import parts, plus, replaced, times, total
+from symdescent.derivation.components.trees import parts, plus, replaced, times, total, unused_name
 from symdescent.loss import Loss, component_indices
 from symdescent.notation.reading import Reader
 from symdescent.statement import Statement
@@ -73,14 +73,13 @@ def _lengths(statement: Statement, thing: Any) -> Any:
     return (statement.shape(thing) or ())[:rank]
 
 
-def without_clashes(expression: Any, keys: Any, taken: set[str]) -> Any:
+def without_clashes(expression: Any, keys: Any) -> Any:
     """The expression with those dummies renamed that are named as the free indices of an entry."""
-    letters = (sp.Symbol(letter, integer=True) for letter in "ijklmpqrstuv")
     mapping: dict[Any, Any] = {}
-    names = {str(symbol) for symbol in expression.atoms(sp.Symbol)} | taken | {str(key) for key in keys}
+    names = {str(symbol) for symbol in (*expression.atoms(sp.Symbol), *keys)}
     for key in keys:
         if any(isinstance(part, (sp.Sum, sp.Product)) and key in part.variables for part in parts(expression)):
-            mapping[key] = next(letter for letter in letters if letter.name not in names)
+            mapping[key] = sp.Symbol(unused_name("ijklmpqrstuv", names), integer=True)
             names.add(mapping[key].name)
     return replaced(expression, mapping) if mapping else expression
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,6 +150,12 @@ def evaluated(expression: Any) -> Any:
     if isinstance(expression, sp.Derivative):
         return sp.Derivative(*args, evaluate=False)
     return expression.func(*args)
+
+
+def unused_name(letters: str, taken: Container[str]) -> str:
+    """The first of some letters that is not taken, else the last of them with a number."""
+    numbered = (f"{letters[-1]}_{number}" for number in itertools.count(1))
+    return next(name for name in itertools.chain(letters, numbered) if name not in taken)
 
 
 def weight(expression: Any) -> int:
