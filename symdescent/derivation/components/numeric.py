@@ -29,6 +29,10 @@ class UndefinedError(ArithmeticError):
     """A line has no real value at a point."""
 
 
+class OutsideError(UndefinedError):
+    """A line reads an entry that an array does not have."""
+
+
 @dataclass(slots=True)
 class Walk:
     """The values of symbols and arrays at one point, and what abbreviations stand for.

@@ -12,7 +12,7 @@ import sympy as sp
 
 from symdescent.binding import Binder
 from symdescent.check.draw import draw_once, instances, symbol_values
-from symdescent.derivation.components.numeric import WORKING, UndefinedError, Walk, agree, value_of
+from symdescent.derivation.components.numeric import WORKING, OutsideError, UndefinedError, Walk, agree, value_of
 from symdescent.derivation.components.stated import Stated
 from symdescent.derivation.matrices.numeric import MatrixWalk
 from symdescent.errors import DataError, UnsupportedError, VerificationError
@@ -29,17 +29,18 @@ class Witness:
         self.walks: list[Walk] = []
         self.values: list[Any] = []
         random = np.random.default_rng(seed)
+        wanted = POINTS + any(isinstance(entry, sp.Indexed) for entry in entries)  # an array's ends, and between
         for bound, real in _instances(stated.statement, seed):
             walk = Walk(_values(stated, bound), stated.statement.first_index, definitions, real)
             for entry in entries:
-                walk.values |= _keys(walk, entry, random)
+                walk.values |= _keys(walk, entry, len(self.walks), random)
             try:
                 value = value_of(start, walk)
             except UndefinedError:
                 continue
             self.walks.append(walk)
             self.values.append(value)
-            if len(self.walks) == POINTS:
+            if len(self.walks) == wanted:
                 break
 
         if not self.walks:
@@ -54,6 +55,8 @@ class Witness:
         for walk, expected in zip(self.walks, self.values, strict=True):
             try:
                 found = value_of(line, walk)
+            except OutsideError as error:
+                raise _contradiction(rule, line, f"it reads outside of an array ({error})") from error
             except UndefinedError as error:  # SymPy may evaluate a condition where the one before it did not hold
                 undefined.append(error)
                 continue
@@ -145,13 +148,13 @@ def _numbers(value: Any) -> Any:
     return mp.mpf(value.item() if hasattr(value, "item") else value)
 
 
-def _keys(walk: Walk, variable: Any, random: Any) -> dict[Any, Any]:
-    """Values for the free indices of the entry that is differentiated by."""
+def _keys(walk: Walk, variable: Any, point: int, random: Any) -> dict[Any, Any]:
+    """Values for the free indices of the entry that is differentiated by: the first, the last, then any."""
     if not isinstance(variable, sp.Indexed):
         return {}
     row, found = walk.values[variable.base], {}
     for place in variable.indices:
-        number = int(random.integers(len(row)))
+        number = (0, len(row) - 1, int(random.integers(len(row))))[min(point, 2)]
         found[place] = mp.mpf(number + walk.first)
         row = row[number]
     return found
