@@ -39,7 +39,7 @@ class CompiledLoss:
         self.kernels: LoopKernels | TapeKernels = (
             TapeKernels(statement) if tape.is_long(statement.root) else LoopKernels(statement)
         )
-        self._descents: dict[UpdateRule, DescentSource] = {}
+        self._descents: dict[tuple[UpdateRule, bool], DescentSource] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return CompiledLoss, (self.statement,)
@@ -72,11 +72,28 @@ class CompiledLoss:
         """Check parameter values and data against the statement."""
         return self._binder.bind(params, data)
 
-    def descent_source(self, rule: UpdateRule) -> DescentSource:
-        """The generated module of a descent by an update rule, written once."""
-        if rule not in self._descents:
-            self._descents[rule] = descent_source(self.statement, rule)
-        return self._descents[rule]
+    def descent_source(self, rule: UpdateRule, sampled: bool = False) -> DescentSource:
+        """The generated module of a descent by an update rule, by all samples or by batches, written once."""
+        key = rule, sampled
+        if key not in self._descents:
+            self._descents[key] = descent_source(self.batch_statement if sampled else self.statement, rule)
+        return self._descents[key]
+
+    @cached_property
+    def batch_statement(self) -> Statement:
+        """The statement of the loss over a batch of samples; `UnsupportedError` where it has none."""
+        return self.statement.fresh().over_batch()
+
+    @cached_property
+    def batch_kernels(self) -> LoopKernels:
+        """The kernels of the loss over a batch."""
+        return LoopKernels(self.batch_statement)
+
+    def sample_count(self, bound: Bound) -> int:
+        """How many samples there are."""
+        statement = self.batch_statement
+        assert statement.batch is not None
+        return int(statement.reader().expression(statement.batch.samples).xreplace(bound.extents))
 
     def evaluate(self, bound: Bound) -> tuple[float, dict[Any, Any]]:
         """The loss and its gradient at values that were checked before; not finite where they are not."""
@@ -163,7 +180,7 @@ class LoopKernels:
 
     def data(self, bound: Bound) -> list[Any]:
         """Data and extents, in the order of the kernels' arguments."""
-        data = [_read_only(bound.data[thing]) for thing in self._writer.data]
+        data = [read_only(bound.data[thing]) for thing in self._writer.data]
         return [*data, *(bound.extents[symbol] for symbol in self._writer.extents)]
 
     def _outputs(self, bound: Bound) -> dict[Any, Any]:
@@ -274,7 +291,7 @@ class FlatLoss:
         return self._compiled._binder.parameter_shapes(self._data)
 
 
-def _read_only(value: Any) -> Any:
+def read_only(value: Any) -> Any:
     """A view that compiled code cannot write to: writable and read-only data then share one compiled version."""
     if not isinstance(value, np.ndarray):
         return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sympy as sp
@@ -13,6 +13,7 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 from symdescent.differentiate import KINKS, Scatter, is_parameter, reverse
 from symdescent.errors import StatementError
 from symdescent.graph import REDUCTIONS, Graph, Index, Node, reachable
+from symdescent.notation.batches import COUNT, FIRST, ORDER, Batch, over_batch
 from symdescent.notation.lower import Lowering
 from symdescent.notation.reading import Reader
 
@@ -42,10 +43,26 @@ class Statement:
     graph: Graph
     root: Node
     lowering: Lowering
+    batch: Batch | None = None
 
     def fresh(self) -> Statement:
         """The same statement, lowered into a new graph."""
-        return _restate(*self._stated)
+        anew = _restate(*self._stated)
+        return anew.over_batch() if self.batch else anew
+
+    def over_batch(self) -> Statement:
+        """The statement of the loss over a batch of its samples, whose order and bounds are data. See `Batch`.
+
+        Raises `UnsupportedError` for a loss that is no sum over samples.
+        """
+        batch = over_batch(self.graph, self.root, self.lowering, self.parameters, self.sample_index)
+        return replace(
+            self,
+            root=batch.root,
+            batch=batch,
+            constants=(*self.constants, ORDER),
+            extents=self.extents | {FIRST, COUNT},
+        )
 
     @property
     def _stated(self) -> tuple[Any, ...]:

@@ -269,7 +269,8 @@ class ArrayPrinter(ScalarPrinter):
 
     # -- entries of arrays ----------------------------------------------------------------------------------------
 
-    def _entry(self, node: Node) -> str:
+    def entry(self, node: Node) -> str:
+        """The text of the entries of an array."""
         name = self.name(node.payload)
         found = self._slices(node.payload, node.args)
         if found is None:

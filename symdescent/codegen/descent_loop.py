@@ -7,35 +7,61 @@ between two chunks loses nothing. Scalar parameters and scalar states live in lo
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sympy as sp
 
 from symdescent.codegen import tape
-from symdescent.codegen.expand import expand
 from symdescent.codegen.names import Names
 from symdescent.codegen.program import KernelWriter, Signature
-from symdescent.codegen.scalar_printer import HELPERS, ScalarPrinter, extreme
-from symdescent.graph import Graph, Node
-from symdescent.notation.lower import Lowering
+from symdescent.codegen.scalar_printer import HELPERS, extreme
+from symdescent.codegen.update import Place, UpdateWriter
+from symdescent.graph import Node, reachable
+from symdescent.notation.batches import COUNT, FIRST, ORDER
 from symdescent.optimizers import UpdateRule
 from symdescent.statement import ARRAYS, Statement
 
 # why a descent stopped; 0 while it runs
 RUNNING, GRADIENT, PARAMETERS, LOSS, NOT_FINITE, DIVERGED = range(6)
-# places in the array of counters
-STATUS, STEPS, EVALUATIONS, ROWS, DUE, STRIDE = range(6)
+# places in the array of counters; the last three are used where a step reads a batch
+STATUS, STEPS, ROWS, DUE, STRIDE, BASE, INSIDE, EPOCHS, COUNTERS = range(9)
 # places in the array of measurements, which the scalar parameters and states follow
-PREVIOUS, VALUE, NORM, CHANGE, FIRST_SCALAR = range(5)
+PREVIOUS, VALUE, NORM, CHANGE, SEEN, TOTAL, FIRST_SCALAR = range(7)
+_ARGUMENTS = (
+    *("steps", "gtol", "xtol", "ftol", "limit", "epoch_steps"),
+    *("measured", "counters", "history", "trajectory"),
+)
+_BATCH_ARGUMENTS = ("samples", "batch_size", "least", "epoch_losses")
+_LOCALS = (
+    *(
+        "loss",
+        "norm",
+        "change",
+        "previous",
+        "due",
+        "row",
+        "status",
+        "step",
+        "new",
+        "q",
+        "g",
+        "column",
+        "whole",
+        "ahead",
+    ),
+    *("base", "inside", "epoch", "seen", "total_loss", "fetch", "fetch_row", "fetch_entry"),
+)
+INNER = (FIRST, COUNT)  # extents that are no arguments
 
 
 @dataclass(frozen=True, slots=True)
 class DescentSource:
-    """A descent's module, and in what order its kernel takes the hyperparameters and keeps the scalars."""
+    """A descent's module, what data and extents its kernel takes, and in what order it keeps scalars and states."""
 
     source: str
+    data: tuple[Any, ...]
     scalars: tuple[tuple[Any, sp.Symbol | None], ...]
     array_states: tuple[tuple[Any, sp.Symbol], ...]
 
@@ -50,6 +76,42 @@ _TABLE_BODY = (
     "for q in range(targets.shape[0]):",
     "    g_theta[targets[q]] += values[outputs[q + 1]]",
 )
+
+
+AHEAD = 8  # samples
+FETCHING = '''from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+
+@intrinsic
+def fetch(typing_context, address):
+    """Ask for the cache line at an address; nothing waits for it."""
+
+    def generate(context, builder, signature, args):
+        pointer = builder.inttoptr(args[0], ir.PointerType(ir.IntType(8)))
+        word = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, word, word, word])
+        prefetch = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind)
+        builder.call(prefetch, [pointer, word(0), word(3), word(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.intp), generate
+
+
+@fast
+def fetch_row(a, row):
+    """Ask for the beginning of a row; the rest follows by itself."""
+    begin = a.ctypes.data + row * a.strides[0]
+    for offset in range(0, min(a.strides[0], 1024), 64):
+        fetch(begin + offset)
+
+
+@fast
+def fetch_entry(a, place):
+    """Ask for an entry."""
+    fetch(a.ctypes.data + place * a.strides[0])
+'''
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,35 +132,12 @@ def descent_source(statement: Statement, rule: UpdateRule) -> DescentSource:
 
 class _DescentWriter:
     def __init__(self, statement: Statement, rule: UpdateRule) -> None:
-        self.rule = rule
+        self.rule, self.program = rule, rule.program
         self.writer = KernelWriter(statement)
         self.statement = statement = self.writer.statement
+        self.sampled = statement.batch is not None
         self.names = Names()
-        self.names.reserve(
-            [
-                "steps",
-                "gtol",
-                "xtol",
-                "ftol",
-                "limit",
-                "measured",
-                "counters",
-                "history",
-                "trajectory",
-                "loss",
-                "norm",
-                "change",
-                "previous",
-                "due",
-                "row",
-                "status",
-                "step",
-                "new",
-                "q",
-                "g",
-                "column",
-            ]
-        )
+        self.names.reserve([*_ARGUMENTS, *_BATCH_ARGUMENTS, *_LOCALS])
         self.long = tape.is_long(statement.root)
         if self.long:
             self.names.reserve(["theta", "g_theta", "run", *TABLE_ARGUMENTS])
@@ -116,41 +155,38 @@ class _DescentWriter:
         parameters = self.signature.parameters
         self.arrays = [p for p in parameters if isinstance(p, ARRAYS)]
         self.numbers = [p for p in parameters if not isinstance(p, ARRAYS)]
-        self.hyper = {each.symbol: self.names.fresh(each.name, "h") for each in rule.hyperparameters}
-        self.shared = {each.symbol: self.names.fresh(each.symbol.name, "u") for each in rule.scalar_state}
-        self.states = {
-            (p, each.symbol): self.names.fresh(f"{self.signature.names[p]}_{each.symbol.name}", "u")
-            for p in parameters
-            for each in rule.state
+        names, gradients = self.signature.names, self.signature.gradients
+        outside = {
+            rule.step_number: f"float(counters[{STEPS}] + step)",
+            rule.loss: "loss",
+            rule.epoch_steps: "float(epoch_steps)",
         }
+        places = [Place(p, names[p], gradients[p], self._rank(p)) for p in parameters]
+        self.update = UpdateWriter(rule, places, self.names, outside)
+        shared, states = self.program.scalar_state, self.program.state
         self.scalars: list[tuple[Any, sp.Symbol | None]] = [(p, None) for p in self.numbers]
-        self.scalars += [(p, each.symbol) for p in self.numbers for each in rule.state]
-        self.scalars += [(None, each.symbol) for each in rule.scalar_state]
+        self.scalars += [(p, each.symbol) for p in self.numbers for each in states]
+        self.scalars += [(None, each.symbol) for each in shared]
+        rate = self.program.rate
+        if self.update.rate_is_assigned and rate not in [each.symbol for each in shared]:
+            self.scalars.append((None, rate))
 
     def write(self) -> DescentSource:
         """The module."""
         signature, body = self.signature, self._evaluation()
         updates = self._update()
-        states = [self.states[p, each.symbol] for p in self.arrays for each in self.rule.state]
+        states = [self.update.states[p, each.symbol] for p in self.arrays for each in self.program.state]
         arguments = [signature.names[p] for p in self.arrays]
         arguments += [*states, *(signature.gradients[p] for p in self.arrays)]
-        arguments += [signature.names[thing] for thing in (*signature.data, *signature.extents)]
-        arguments += [
-            *self.hyper.values(),
-            "steps",
-            "gtol",
-            "xtol",
-            "ftol",
-            "limit",
-            "measured",
-            "counters",
-            "history",
-            "trajectory",
-        ]
+        data = tuple(thing for thing in (*signature.data, *signature.extents) if thing not in INNER)
+        arguments += [signature.names[thing] for thing in data]
+        arguments += [self.update.shared[each.symbol] for each in self.program.numbers]
+        arguments += [*_ARGUMENTS, *(_BATCH_ARGUMENTS if self.sampled else ())]
         locals_ = [(self._scalar_name(p, s), place) for place, (p, s) in enumerate(self.scalars, FIRST_SCALAR)]
         lines = [
             '"""Descend for a number of steps; what is reached is left in the arrays."""',
             *body.allocations,
+            *self.update.allocations,
             *(f"{name} = measured[{place}]" for name, place in locals_),
             f"previous = measured[{PREVIOUS}]",
             "loss = norm = change = math.inf",
@@ -158,9 +194,11 @@ class _DescentWriter:
             f"row = counters[{ROWS}]",
             f"status = {RUNNING}",
             "step = 0",
-            f"while step < steps and row < {'history'}.shape[0]:",
+            *self._batch_begun(),
+            f"while step < steps and row < history.shape[0]{self._batches_left()}:",
             *_indent(
                 [
+                    *self._batch(),
                     *(
                         f"{g}[:] = 0.0" if p in self.arrays else f"{g} = 0.0"
                         for p, g in signature.gradients.items()
@@ -172,13 +210,15 @@ class _DescentWriter:
                     *self._norm(),
                     *self._record(),
                     *_stop("not abs(loss) <= limit", f"{DIVERGED} if abs(loss) < math.inf else {NOT_FINITE}"),
-                    *_stop(f"not {self._finite()} < math.inf", NOT_FINITE),
-                    *_stop("norm <= gtol", GRADIENT),
-                    *_stop("abs(previous - loss) <= ftol", LOSS),
+                    *self._finite(),
+                    *([] if self.sampled else _stop("norm <= gtol", GRADIENT)),
+                    *([] if self.sampled else _stop("abs(previous - loss) <= ftol", LOSS)),
                     "previous = loss",
+                    *self._batch_counted(),
                     "step += 1",
                     *updates,
-                    *_stop("change <= xtol", PARAMETERS),
+                    *([] if self.sampled else _stop("change <= xtol", PARAMETERS)),
+                    *self._batch_done(),
                 ]
             ),
             *(f"measured[{place}] = {name}" for name, place in locals_),
@@ -190,20 +230,30 @@ class _DescentWriter:
             f"counters[{ROWS}] = row",
             f"counters[{STEPS}] += step",
             f"counters[{STATUS}] = status",
+            *self._batch_kept(),
         ]
-        self.writer.helpers |= body.helpers | self.helpers | {"difference", "maximum"}
+        self.writer.helpers |= body.helpers | self.update.helpers | {"difference", "maximum"}
         function = f"@fast\ndef descend({', '.join(arguments)}):\n" + "\n".join(_indent(lines))
         functions = [tape.interpreter_function(), function] if self.long else [function]
+        if self.sampled:
+            functions.insert(0, FETCHING)
         plain = re.fullmatch(r"[\w -]{1,60}", self.rule.name, re.ASCII)
         source = self.writer.module(f"Descent of a loss by {self.rule.name if plain else 'an update rule'}.", functions)
         return DescentSource(
-            source, tuple(self.scalars), tuple((p, each.symbol) for p in self.arrays for each in self.rule.state)
+            source,
+            data,
+            tuple(self.scalars),
+            tuple((p, each.symbol) for p in self.arrays for each in self.program.state),
         )
 
     def _evaluation(self) -> _Evaluation:
         if self.long:
             return _Evaluation((), _TABLE_BODY, "values[outputs[0]]", HELPERS)
-        printer = self.writer.printer(self.names, self.signature, [self.statement.root], self.statement.scatters())
+        printer = self.printer = self.writer.printer(
+            self.names, self.signature, [self.statement.root], self.statement.scatters()
+        )
+        if self.sampled:
+            printer.ahead = self._ahead
         lines = printer.lines()
         return _Evaluation(
             printer.allocations, lines, printer.result(printer.plan.values[0]), frozenset(printer.helpers), printer.once
@@ -212,42 +262,113 @@ class _DescentWriter:
     def _rank(self, parameter: Any) -> int:
         if parameter is PACKED:
             return 1
+        if not isinstance(parameter, ARRAYS):
+            return 0
         return len(self.statement.shape(parameter) or ()) or self.statement.lowering.ranks[parameter]
 
     def _scalar_name(self, parameter: Any, symbol: sp.Symbol | None) -> str:
         if parameter is None:
-            return self.shared[symbol]
-        return self.signature.names[parameter] if symbol is None else self.states[parameter, symbol]
+            return self.update.shared[symbol]
+        return self.signature.names[parameter] if symbol is None else self.update.states[parameter, symbol]
+
+    # -- batches --------------------------------------------------------------------------------------------------
+
+    def _batch_begun(self) -> list[str]:
+        """Where in the order of the samples we are: `base` is the epoch's beginning, `inside` the place in it."""
+        if not self.sampled:
+            return []
+        return [
+            f"base = counters[{BASE}]",
+            f"inside = counters[{INSIDE}]",
+            f"epoch = counters[{EPOCHS}]",
+            f"seen = measured[{SEEN}]",
+            f"total_loss = measured[{TOTAL}]",
+        ]
+
+    def _batch_counted(self) -> list[str]:
+        if not self.sampled:
+            return []
+        count = self.signature.names[COUNT]
+        return [f"seen += {count}", f"total_loss += {count} * loss"]
+
+    def _batches_left(self) -> str:
+        return f" and base < {self.signature.names[ORDER]}.shape[0]" if self.sampled else ""
+
+    def _batch(self) -> list[str]:
+        """The batch of this step: a stretch of the order of the samples."""
+        if not self.sampled:
+            return []
+        first, count = (self.signature.names[symbol] for symbol in (FIRST, COUNT))
+        return [f"{first} = base + inside", f"{count} = min(batch_size, samples - inside)"]
+
+    def _batch_done(self) -> list[str]:
+        """After a step: the epoch's mean loss, and the next epoch where this one is over."""
+        if not self.sampled:
+            return []
+        return [
+            f"inside += {self.signature.names[COUNT]}",
+            "if inside + least > samples:",
+            "    epoch_losses[epoch] = total_loss / seen",
+            "    epoch += 1",
+            "    base += samples",
+            "    inside = 0",
+            "    seen = total_loss = 0.0",
+        ]
+
+    def _batch_kept(self) -> list[str]:
+        if not self.sampled:
+            return []
+        return [
+            f"counters[{BASE}] = base",
+            f"counters[{INSIDE}] = inside",
+            f"counters[{EPOCHS}] = epoch",
+            f"measured[{SEEN}] = seen",
+            f"measured[{TOTAL}] = total_loss",
+        ]
+
+    def _ahead(self, position: Node, rows: Mapping[str, int]) -> list[str]:
+        """Ask for the rows that will be read some samples later: their order tells, and memory is slow."""
+        if position.payload != ORDER:
+            return []
+        order, first = self.signature.names[ORDER], self.signature.names[FIRST]
+        loop_index = next(part.payload for part in reachable([position]) if part.op == "index")
+        place = f"{first} + {self.printer.loop_name(loop_index)} + {AHEAD}"
+        calls = [
+            f"fetch_row({name}, ahead)" if rank > 1 else f"fetch_entry({name}, ahead)" for name, rank in rows.items()
+        ]
+        return [f"ahead = {order}[min({place}, {order}.shape[0] - 1)]", *calls]
 
     # -- measuring ------------------------------------------------------------------------------------------------
 
     def _norm(self) -> list[str]:
-        """norm = the largest component of the gradient; that of scalars alone only where it is asked for."""
+        """norm = the largest component of the gradient, where it is asked for."""
         gradients = self.signature.gradients
         lines = ["norm = " + _largest([f"abs({gradients[p]})" for p in self.numbers])]
-        if not self.arrays:
-            return ["if gtol >= 0.0 or due == 0:", *_indent(lines)]
         for parameter in self.arrays:
-            flat = f"{gradients[parameter]}.reshape(-1)"
-            lines += [f"for g in {flat}:", "    norm = maximum(norm, abs(g))"]
-        return lines
+            lines += [f"for g in {gradients[parameter]}.reshape(-1):", "    norm = maximum(norm, abs(g))"]
+        if self.sampled:
+            return ["if due == 0:", *_indent(lines)]
+        return lines if self.arrays else ["if gtol >= 0.0 or due == 0:", *_indent(lines)]
 
-    def _finite(self) -> str:
-        """A number that is finite where the gradient is."""
-        if self.arrays:
-            return "norm"
-        return f"abs({' + '.join(self.signature.gradients[p] for p in self.numbers)})"
+    def _finite(self) -> list[str]:
+        """Stop where the gradient is not finite: its sum tells, and the norm, where there is one."""
+        if self.arrays and not self.sampled:
+            return _stop("not norm < math.inf", NOT_FINITE)
+        gradients = self.signature.gradients
+        lines = [f"whole = {' + '.join(gradients[p] for p in self.numbers) or '0.0'}"]
+        for parameter in self.arrays:
+            lines += [f"for g in {gradients[parameter]}.reshape(-1):", "    whole += g"]
+        return [*lines, *_stop("not abs(whole) < math.inf", NOT_FINITE)]
 
     def _record(self) -> list[str]:
         """Every `stride` steps, a row of the history and of the trajectory."""
-        rate = self.hyper[self.rule.learning_rate.symbol] if self.rule.learning_rate else "math.nan"
         lines = [
             "if due == 0:",
             f"    due = counters[{STRIDE}]",
             f"    history[row, 0] = counters[{STEPS}] + step",
             "    history[row, 1] = loss",
             "    history[row, 2] = norm",
-            f"    history[row, 3] = {rate}",
+            f"    history[row, 3] = {self.update.rate or 'math.nan'}",
             "    if trajectory.shape[0] > 0:",
         ]
         for place, parameter in enumerate(self.numbers):
@@ -266,66 +387,32 @@ class _DescentWriter:
 
     def _update(self) -> list[str]:
         """One step of the rule, for all coordinates of all parameters."""
-        self.helpers: set[str] = set()
-        lines = [f"# {line.strip()}" for line in str(self.rule).splitlines()[1:]]
-        lines = [line for line in lines if line.isascii()]
-        scalar_names = {**self.hyper, **self.shared}
-        for symbol, expression in self.rule.scalar_assignments:
-            lines.append(self._assign(scalar_names, symbol, expression))
-        changes: list[str] = []
-        for parameter in self.numbers:
-            own = {s: self.states[parameter, s] for s in (each.symbol for each in self.rule.state)}
-            name = self.signature.names[parameter]
-            before = self.names.fresh(f"{name}_before", "before")
-            lines.append(f"{before} = {name}")
-            lines += self._coordinate({**scalar_names, **own}, name, self.signature.gradients[parameter])
-            changes.append(f"abs(difference({name}, {before}))")
-        lines += ["if xtol >= 0.0:", "    change = " + _largest(changes)]
-        for parameter in self.arrays:
-            lines += self._array_update(parameter, scalar_names)
-        return lines
+        update, lines, changes = self.update, self.update.comments(), []
+        moved = self.rule.parameter
+        for phase in self.program.phases:
+            if phase.scalar:
+                lines += update.scalars(phase)
+                if update.rate_is_assigned and self.program.rate in dict(phase.assignments):  # rows were begun above
+                    lines += [f"if due == counters[{STRIDE}]:", f"    history[row - 1, 3] = {update.rate}"]
+                continue
+            for place in update.places:
+                if place.is_array:
+                    lines += update.array_parameter(place, phase, *([] if self.sampled else [_measured_change]))
+                    continue
+                if moved in dict(phase.assignments) and not self.sampled:
+                    before = self.names.fresh(f"{place.name}_before", "before")
+                    lines.append(f"{before} = {place.name}")
+                    changes.append(f"abs(difference({place.name}, {before}))")
+                lines += update.scalar_parameter(place, phase)
+        if self.sampled:
+            return lines
+        head = ["change = 0.0"] if self.arrays else []
+        tail = [f"    change = {_largest([*changes, 'change'] if self.arrays else changes)}"] if changes else []
+        return [*head, *lines, *(["if xtol >= 0.0:", *tail] if tail else [])]
 
-    def _array_update(self, parameter: Any, names: dict[sp.Symbol, str]) -> list[str]:
-        """The same for an array, entry by entry."""
-        things = {self.signature.names[parameter]: "", self.signature.gradients[parameter]: ""}
-        things |= {self.states[parameter, each.symbol]: "" for each in self.rule.state}
-        lines = []
-        for name in things:
-            things[name] = name
-            if self._rank(parameter) > 1:
-                things[name] = self.names.fresh(f"{name}_flat", "flat")
-                lines.append(f"{things[name]} = {name}.reshape(-1)")
-        flat = things[self.signature.names[parameter]]
-        own = {each.symbol: f"{things[self.states[parameter, each.symbol]]}[q]" for each in self.rule.state}
-        inside = [
-            f"new = {flat}[q]",
-            *self._coordinate({**names, **own}, "new", f"{things[self.signature.gradients[parameter]]}[q]"),
-            f"change = maximum(change, abs(difference(new, {flat}[q])))",
-            f"{flat}[q] = new",
-        ]
-        return [*lines, f"for q in range({flat}.shape[0]):", *_indent(inside)]
 
-    def _coordinate(self, names: dict[sp.Symbol, str], parameter: str, gradient: str) -> list[str]:
-        """The rule's assignments for one coordinate."""
-        names = {**names, self.rule.parameter: parameter, self.rule.gradient: gradient}
-        return [self._assign(names, symbol, expression) for symbol, expression in self.rule.coordinate_assignments]
-
-    def _assign(self, names: dict[sp.Symbol, str], symbol: sp.Symbol, expression: sp.Expr) -> str:
-        if symbol not in names:  # an abbreviation
-            names[symbol] = self.names.fresh(symbol.name, "u")
-        graph = Graph()
-        (node,) = expand(graph, [Lowering(graph).lower(expression)])
-        number = f"float(counters[{STEPS}] + step)"
-
-        def refer(part: Node) -> str | None:
-            if part.op != "symbol":
-                return None
-            return number if part.payload == self.rule.step_number else names[part.payload]
-
-        printer = ScalarPrinter(refer, str, frozenset(), frozenset())
-        text = printer.text(node)
-        self.helpers |= printer.helpers
-        return f"{names[symbol]} = {text}"
+def _measured_change(new: str, entry: str) -> list[str]:
+    return [f"change = maximum(change, abs(difference({new}, {entry})))"]
 
 
 def _largest(sizes: Sequence[str]) -> str:

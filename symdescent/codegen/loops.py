@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from symdescent.codegen.names import Names, is_plain
 from symdescent.codegen.scalar_printer import ScalarPrinter
 from symdescent.codegen.schedule import Kept, Loop, Nest, Schedule, Statement
-from symdescent.graph import Graph, Index, Node
+from symdescent.graph import Graph, Index, Node, reachable
 
 _START = {"sum": "0.0", "product": "1.0", "maximum": "-math.inf"}
 
@@ -38,6 +38,7 @@ class LoopPrinter:
         self._longest: dict[Index, str] = {}
         self._loop_names = {index: self._loop_name(shown.get(index)) for index in plan.order}
         self._open: list[Loop] = []
+        self.ahead: Callable[[Node, Mapping[str, int]], list[str]] = lambda node, rows: []
         self._paths: dict[Node, tuple[Loop, ...]] = {}
         self.printer = ScalarPrinter(self._refer, self._name, integers, data, places)
         self._uses = _count_uses(plan)
@@ -76,6 +77,10 @@ class LoopPrinter:
 
     def _name(self, thing: object) -> str:
         return self._loop_names[thing] if isinstance(thing, Index) else self.names.of(thing)
+
+    def loop_name(self, index: Index) -> str:
+        """The name of a loop's variable."""
+        return self._loop_names[index]
 
     def _refer(self, node: Node) -> str | None:
         """How a node that has a variable is read from where we are: the variable, or an element of its buffer."""
@@ -150,13 +155,39 @@ class LoopPrinter:
                 lines.append(f"{pad}{name} = {_START[node.op]}")
         lines.append(f"{pad}for {self._loop_names[loop.index]} in range({self.printer.integer(loop.index.extent)}):")
         self._open.append(loop)
+        placed = self._place(loop)
+        for node in placed:
+            lines += [f"{pad}    {line}" for line in self._placed(loop, node)]
         lines += self._body(loop.body, depth + 1) or [pad + "    pass"]
+        for node in placed:
+            del self.printer.positions[node]
         self._open.pop()
         for node in loop.opens:
             kept = self.plan.kept[node]
             if kept.outer and not kept.inner:
                 lines.append(f"{pad}{self._element(node, kept)} = {self._variables[node]}")
         return lines
+
+    def _place(self, loop: Loop) -> list[Node]:
+        """Give a variable to each array position that is read from an integer array, where this loop determines it."""
+        indices = {each.index for each in self._open}
+        roots = [part for statement in _statements(loop) for part in _read(statement)]
+        placed = []
+        for node in reachable(roots):
+            position = node.op == "load" and node.payload in self.printer.places
+            if position and loop.index in node.indices and node.indices <= indices:
+                self.printer.positions[node] = self.names.numbered("row")
+                placed.append(node)
+        return placed
+
+    def _placed(self, loop: Loop, node: Node) -> list[str]:
+        """The statements that read an array position, and ask for what will be read a little later."""
+        lines = [f"{self.printer.positions[node]} = {self.printer.entry(node)}"]
+        roots = [part for statement in _statements(loop) for part in _read(statement)]
+        rows = {
+            load.payload: len(load.args) for load in reachable(roots) if load.op == "load" and node in load.args[:1]
+        }
+        return lines + self.ahead(node, {self._name(array): rank for array, rank in rows.items()})
 
     def _fill(self, node: Node, kept: Kept) -> list[str]:
         lines, pad = [], ""
@@ -199,6 +230,22 @@ class LoopPrinter:
         if len(uses) != 1 or self.plan.kept[node].dimensions or uses[0] != nest:
             return False
         return len(self.printer.operation(node)[0]) <= 72
+
+
+def _statements(loop: Loop) -> Iterator[Statement]:
+    """The statements in a loop, those of inner loops included."""
+    for part in loop.body:
+        if isinstance(part, Loop):
+            yield from _statements(part)
+        else:
+            yield part
+
+
+def _read(statement: Statement) -> Iterator[Node]:
+    """What a statement computes, and where it adds it."""
+    yield statement.node
+    if statement.scatter is not None:
+        yield from statement.scatter.places
 
 
 def _add_to(target: str, term: str) -> str:

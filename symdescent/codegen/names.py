@@ -48,7 +48,8 @@ class Names:
     def of(self, thing: Any, fallback: str = "p") -> str:
         """The identifier of a SymPy object, made on first use."""
         if thing not in self._of:
-            self._of[thing] = self.fresh(getattr(thing, "name", str(thing)), fallback)
+            label = getattr(thing, "label", thing)  # an IndexedBase puts an underscore before a dummy's name
+            self._of[thing] = self.fresh(getattr(label, "name", str(thing)), fallback)
         return self._of[thing]
 
     def fresh(self, wanted: str, fallback: str = "p") -> str:

@@ -63,6 +63,7 @@ class ScalarPrinter:
     ) -> None:
         self.refer, self.name, self.integers, self.data, self.places = refer, name, integers, data, places
         self.helpers: set[str] = set()
+        self.positions: dict[Node, str] = {}  # array positions that have a variable
 
     def text(self, node: Node, context: int = SELECT) -> str:
         """The expression of a node as a double, in brackets where the context binds more tightly."""
@@ -83,7 +84,7 @@ class ScalarPrinter:
             name = self.name(node.payload)
             return (f"float({name})" if node.op == "index" or node.payload in self.integers else name), ATOM
         if node.op == "load":
-            entry = self._entry(node)
+            entry = self.entry(node)
             return (f"float({entry})" if node.payload in self.data else entry), ATOM
         if node.op == "add":
             return self._sum(node), SUM
@@ -115,7 +116,8 @@ class ScalarPrinter:
         known = {sp.pi: "math.pi", sp.E: "math.e"}.get(value)
         return known or repr(float(value)), ATOM
 
-    def _entry(self, node: Node) -> str:
+    def entry(self, node: Node) -> str:
+        """The text of an array's entry as it is stored."""
         return f"{self.name(node.payload)}[{', '.join(self.integer(place) for place in node.args)}]"
 
     def _sum(self, node: Node) -> str:
@@ -239,7 +241,7 @@ class ScalarPrinter:
         if node.op in ("symbol", "index"):
             return self.name(node.payload), ATOM
         if node.op == "load":
-            return self._entry(node), ATOM
+            return self.positions.get(node) or self.entry(node), ATOM
         if node.op == "add":
             parts = ""
             for term in sorted(

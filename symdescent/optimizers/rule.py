@@ -14,26 +14,22 @@ momentum: learning_rate η = 0.1, momentum μ = 0.9
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sympy as sp
-from sympy.printing.pretty.pretty_symbology import pretty_symbol
-from sympy.printing.str import StrPrinter
 
 from symdescent.errors import StatementError
+from symdescent.optimizers import symbols
 
-theta, g, eta = sp.Symbol("theta", real=True), sp.Symbol("g", real=True), sp.Symbol("eta", positive=True)
-t = sp.Symbol("t", integer=True, positive=True)
+if TYPE_CHECKING:
+    from symdescent.optimizers.program import Program
 
-ANY = sp.Interval(-sp.oo, sp.oo)
-POSITIVE = sp.Interval.open(0, sp.oo)
-FRACTION = sp.Interval.Ropen(0, 1)
+Assignment = tuple[sp.Symbol, sp.Expr]
 
 
-def _real(value: Any) -> float:
+def real(value: Any) -> float:
     """A number as a float; NaN for what is no real number."""
     try:
         return math.nan if isinstance(value, (bool, str)) else float(value)
@@ -42,12 +38,48 @@ def _real(value: Any) -> float:
 
 
 @dataclass(frozen=True, slots=True)
+class State:
+    """What a rule remembers from step to step: a symbol and its value before the first step (infinite, if need be)."""
+
+    symbol: sp.Symbol
+    initial: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "initial", real(self.initial))
+        if math.isnan(self.initial):
+            raise StatementError(f"the state {self.symbol} begins at {self.initial}: give a number")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A learning rate that follows what a descent meets: scalar states, and assignments of which the last is the rate.
+
+    `initial` is the rate before anything was met. The assignments are carried out first in every step; see
+    `symdescent.optimizers.schedules.plateau`.
+    """
+
+    name: str
+    initial: float
+    assignments: tuple[Assignment, ...]
+    state: tuple[State, ...]
+
+    @property
+    def symbol(self) -> sp.Symbol:
+        """The symbol of the rate."""
+        return self.assignments[-1][0]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
 class Hyperparameter:
-    """A number that the user chooses: its argument name, symbol, value, the range it must lie in, and how to choose it.
+    """What the user chooses: its argument name, symbol, value, the range it must lie in, and how to choose it.
 
-    Raises `StatementError` where the value is no finite real number inside the range.
+    The value is a number; or an expression in the step's number t, a schedule; or a `Policy`. Raises `StatementError`
+    where it is none of these, or leaves the range.
 
-    >>> Hyperparameter("momentum", sp.Symbol("mu"), 1.5, FRACTION, "0.9 is common")
+    >>> Hyperparameter("momentum", sp.Symbol("mu"), 1.5, symbols.FRACTION, "0.9 is common")
     Traceback (most recent call last):
         ...
     symdescent.errors.StatementError: momentum = 1.5 is not a number in [0, 1): 0.9 is common
@@ -55,32 +87,51 @@ class Hyperparameter:
 
     name: str
     symbol: sp.Symbol
-    value: float
-    range: sp.Interval = ANY
+    value: Any
+    range: sp.Interval = symbols.ANY
     advice: str = "choose a value of that range"
 
     def __post_init__(self) -> None:
-        value = _real(self.value)
-        if not (math.isfinite(value) and sp.Float(value) in self.range):
-            bounds = sp.pretty(self.range, use_unicode=True)
-            raise StatementError(f"{self.name} = {self.value!s:.80} is not a number in {bounds}: {self.advice}")
-        object.__setattr__(self, "value", value)
+        value = self.value
+        if isinstance(value, Policy):
+            self._check(value.initial, f"{self.name} = {value.initial}", self.range)
+        elif isinstance(value, sp.Expr) and value.free_symbols:
+            object.__setattr__(self, "value", self._schedule(value))
+        else:
+            number = real(value)
+            self._check(number, f"{self.name} = {value!s:.80}", self.range)
+            object.__setattr__(self, "value", number)
 
+    @property
+    def is_number(self) -> bool:
+        """Whether the value is the same in every step."""
+        return isinstance(self.value, float)
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """What a rule remembers from step to step: a symbol and its value before the first step, a finite number."""
+    @property
+    def at_first(self) -> float:
+        """The value in the first step, as far as it is known beforehand."""
+        if isinstance(self.value, Policy):
+            return self.value.initial
+        return self.value if isinstance(self.value, float) else float(self.value.subs(symbols.t, 1))
 
-    symbol: sp.Symbol
-    initial: float = 0.0
+    def _check(self, number: float, said: str, bounds: sp.Interval) -> None:
+        if not (math.isfinite(number) and sp.Float(number) in bounds):
+            shown = sp.pretty(bounds, use_unicode=True)
+            raise StatementError(f"{said} is not a number in {shown}: {self.advice}")
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "initial", _real(self.initial))
-        if not math.isfinite(self.initial):
-            raise StatementError(f"the state {self.symbol} begins at {self.initial}: give a finite number")
-
-
-Assignment = tuple[sp.Symbol, sp.Expr]
+    def _schedule(self, value: sp.Expr) -> sp.Expr:
+        """An expression in t, looked at in some steps."""
+        for unknown in sorted(value.free_symbols, key=str):
+            if str(unknown) != "t":
+                raise StatementError(
+                    f"{self.name} = {value} contains {unknown}: a schedule is an expression in the step number t alone"
+                )
+        schedule = value.subs(dict.fromkeys(value.free_symbols, symbols.t))
+        for step in (1, 2, 3, 5, 10, 100, 1000, 10**6):
+            number = real(schedule.subs(symbols.t, step).evalf())
+            bounds = self.range if step == 1 else self.range.closure
+            self._check(number, f"{self.name} = {value} is {number:g} in step {step}, which", bounds)
+        return schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +140,17 @@ class UpdateRule:
 
     ``assignments`` are pairs (symbol, expression), carried out in order for every coordinate; an expression means the
     newest value of what was assigned before it. ``state`` is remembered for each coordinate, ``scalar_state`` once
-    for all of them (Adam's :math:`\beta^t`): its assignments come first and may not depend on a coordinate. Any other
-    symbol that is assigned is an abbreviation. The symbols ``theta``, ``g`` and ``t`` (the step's number, 1 in the
-    first one) of this module stand for themselves, unless others are named. The hyperparameter named
-    ``learning_rate`` is the one that a schedule replaces.
+    for all of them (Adam's :math:`\beta^t`). Any other symbol that is assigned is an abbreviation. An assignment that
+    contains coordinates only inside `Total` or `Norm`, or none at all, is carried out once a step.
+
+    The symbols ``theta``, ``g``, ``t``, ``f`` and ``B`` of `symdescent.optimizers.symbols` stand for themselves, unless
+    others are named. The hyperparameter named ``learning_rate`` (else the scalar ``eta``, if it is assigned) is what
+    the history of a descent lists as the learning rate.
 
     Raises `StatementError` where a symbol is unknown or declared twice, θ is not assigned exactly once, a state is
-    never updated, or a scalar assignment depends on a coordinate.
+    never updated, or a scalar state would depend on a coordinate.
 
+    >>> from symdescent.optimizers import POSITIVE, eta, g, theta
     >>> mu, v = sp.symbols("mu v", real=True)
     >>> rule = UpdateRule(
     ...     name="sign momentum",
@@ -120,38 +174,41 @@ class UpdateRule:
     state: tuple[State, ...] = ()
     scalar_state: tuple[State, ...] = ()
     reference: str = ""
-    parameter: sp.Symbol = theta
-    gradient: sp.Symbol = g
-    step_number: sp.Symbol = t
+    parameter: sp.Symbol = symbols.theta
+    gradient: sp.Symbol = symbols.g
+    step_number: sp.Symbol = symbols.t
+    loss: sp.Symbol = symbols.f
+    epoch_steps: sp.Symbol = symbols.B
 
     def __post_init__(self) -> None:
+        from symdescent.optimizers.validation import validate
+
         try:
             pairs = tuple((symbol, sp.sympify(expression, strict=True)) for symbol, expression in self.assignments)
         except (sp.SympifyError, TypeError, ValueError):
             raise StatementError(f"{self.name}: the assignments are not pairs of a symbol and an expression") from None
         object.__setattr__(self, "assignments", pairs)
-        for field in ("hyperparameters", "state", "scalar_state"):
-            object.__setattr__(self, field, tuple(getattr(self, field)))
-        _validate(self)
+        for name in ("hyperparameters", "state", "scalar_state"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        validate(self)
 
     # -- what there is --------------------------------------------------------------------------------------------
+
+    @property
+    def program(self) -> Program:
+        """What is carried out: schedules and policies as assignments, in phases. See `Program`."""
+        from symdescent.optimizers.program import program
+
+        return program(self)
 
     @property
     def learning_rate(self) -> Hyperparameter | None:
         """The hyperparameter of that name, if the rule has one."""
         return next((each for each in self.hyperparameters if each.name == "learning_rate"), None)
 
-    @property
-    def scalar_assignments(self) -> tuple[Assignment, ...]:
-        """The leading assignments that are the same for all coordinates: they are carried out once a step."""
-        return self.assignments[: _scalar_count(self)]
+    # -- other rules from this one --------------------------------------------------------------------------------
 
-    @property
-    def coordinate_assignments(self) -> tuple[Assignment, ...]:
-        """The assignments that are carried out for every coordinate, after the scalar ones."""
-        return self.assignments[_scalar_count(self) :]
-
-    def with_(self, **values: float) -> UpdateRule:
+    def with_(self, **values: Any) -> UpdateRule:
         """Return the rule with other values of hyperparameters, given by name.
 
         >>> from symdescent.optimizers import GradientDescent
@@ -165,26 +222,60 @@ class UpdateRule:
         chosen = tuple(replace(each, value=values.get(each.name, each.value)) for each in self.hyperparameters)
         return replace(self, hyperparameters=chosen)
 
+    def with_weight_decay(self, weight_decay: float, decoupled: bool = False) -> UpdateRule:
+        r"""Return the rule with weight decay: :math:`g + \lambda\theta` in the place of g.
+
+        ``decoupled=True`` leaves the gradient alone and takes :math:`\eta\lambda\theta` off the parameter, as AdamW
+        does.
+
+        >>> from symdescent.optimizers import Momentum
+        >>> print(Momentum(0.1).with_weight_decay(0.01))
+        momentum with weight decay: learning_rate η = 0.1, momentum μ = 0.9, weight_decay λ = 0.01
+          g_λ' = g + λ*θ
+          v' = μ*v + g_λ'
+          θ' = θ - η*v'
+        """
+        from symdescent.optimizers.changes import weight_decay as change
+
+        return change(self, weight_decay, decoupled)
+
+    def with_clipping(self, value: float | None = None, norm: float | None = None) -> UpdateRule:
+        r"""Return the rule with a clipped gradient: each component to [-value, value], or the whole to a norm.
+
+        Clipping by norm multiplies g by :math:`\min(1, c/\lVert g\rVert)`. What is added to a rule last is done first:
+        ``rule.with_weight_decay(0.01).with_clipping(norm=1)`` clips the gradient of the loss, and then adds the decay.
+
+        >>> from symdescent.optimizers import GradientDescent
+        >>> print(GradientDescent(0.1).with_clipping(norm=1.0))
+        gradient descent with clipping: learning_rate η = 0.1, clip_norm c = 1
+          s' = Min(1, c/‖g‖)
+          g_c' = s'*g
+          θ' = θ - η*g_c'
+        """
+        from symdescent.optimizers.changes import clipping as change
+
+        return change(self, value, norm)
+
     # -- one step -------------------------------------------------------------------------------------------------
 
     def step(
-        self, theta: Any, g: Any, state: Mapping[str, Any] | None = None, t: int = 1
+        self, theta: Any, g: Any, state: Mapping[str, Any] | None = None, t: int = 1, f: float = math.nan, B: int = 1
     ) -> tuple[Any, dict[str, Any]]:
         """Carry out one step on floats or NumPy arrays, and return the new parameter and the new state by name.
 
-        ``theta`` and ``g`` have one shape, which the states share; without ``state`` the rule begins.
+        ``theta`` and ``g`` have one shape, which the states share; sums over coordinates run over that shape. Without
+        ``state`` the rule begins. ``f`` is the loss before the step and ``B`` the number of steps in an epoch, for
+        rules that ask for them.
 
         >>> from symdescent.optimizers import Momentum
         >>> theta, state = Momentum(0.1).step(0.0, g=-6.0)
         >>> round(theta, 10), round(Momentum(0.1).step(theta, g=-4.8, state=state)[0], 10)
         (0.6, 1.62)
         """
-        values: dict[sp.Symbol, Any] = {each.symbol: each.value for each in self.hyperparameters}
-        values |= {each.symbol: each.initial if state is None else state[each.symbol.name] for each in _states(self)}
-        values |= {self.parameter: theta, self.gradient: g, self.step_number: t}
-        for symbol, (arguments, function) in zip(dict(self.assignments), _functions(self.assignments), strict=True):
-            values[symbol] = function(*(values[argument] for argument in arguments))
-        return values[self.parameter], {each.symbol.name: values[each.symbol] for each in _states(self)}
+        values = self.program.values(theta, g, state, t, f, B)
+        for _ in self.program.carry_out(values):
+            pass
+        return values[self.parameter], {each.symbol.name: values[each.symbol] for each in self.program.states}
 
     # -- printed --------------------------------------------------------------------------------------------------
 
@@ -197,150 +288,14 @@ class UpdateRule:
         \theta_{k+1} &= \theta_{k} - \eta g_{k}
         \end{aligned}
         """
-        used = {symbol.name for symbol in _symbols(self)}
-        k = sp.Symbol(next(letter for letter in ("k", "n", "i", "l", "s", "K", "N") if letter not in used))
+        from symdescent.optimizers.equations import latex
 
-        def written(symbol: sp.Symbol, new: bool) -> str:
-            base, _, index = sp.latex(symbol).partition("_")
-            after = f"{k}+1" if new else str(k)
-            return f"{base}_{{{index[1:-1]}, {after}}}" if index else f"{base}_{{{after}}}"
-
-        rows = [
-            f"{left} &= {sp.latex(right, order='none', symbol_names=names)}"
-            for left, right, names in _equations(self, written, step_number=k + 1)
-        ]
-        return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
+        return latex(self)
 
     def __str__(self) -> str:
-        chosen = ", ".join(
-            f"{each.name} {pretty_symbol(each.symbol.name)} = {each.value:g}" for each in self.hyperparameters
-        )
-        rows = [f"{self.name}: {chosen}" if chosen else self.name]
-        printer = StrPrinter({"order": "none"})
-        for left, right, names in _equations(self, lambda symbol, new: pretty_symbol(symbol.name) + "'" * new):
-            printer._print_Symbol = lambda symbol, names=names: names.get(symbol, pretty_symbol(symbol.name))
-            rows.append(f"  {left} = {printer.doprint(right)}")
-        return "\n".join(rows)
+        from symdescent.optimizers.equations import text
+
+        return text(self)
 
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.latex()}$"
-
-
-# -- reading a rule ---------------------------------------------------------------------------------------------------
-
-
-def _states(rule: UpdateRule) -> tuple[State, ...]:
-    return rule.state + rule.scalar_state
-
-
-def _given(rule: UpdateRule) -> list[sp.Symbol]:
-    """The symbols that have a value before a step begins."""
-    declared = rule.hyperparameters + rule.state + rule.scalar_state
-    return [rule.parameter, rule.gradient, rule.step_number, *(each.symbol for each in declared)]
-
-
-def _symbols(rule: UpdateRule) -> list[sp.Symbol]:
-    """All symbols of a rule, abbreviations last."""
-    return list(dict.fromkeys([*_given(rule), *dict(rule.assignments)]))
-
-
-def _scalar_count(rule: UpdateRule) -> int:
-    """How many of the leading assignments depend on no coordinate."""
-    coordinates = {rule.parameter, rule.gradient, *(each.symbol for each in rule.state)}
-    leading = 0
-    for symbol, expression in rule.assignments:
-        if symbol in coordinates or expression.free_symbols & coordinates:
-            break
-        leading += 1
-    return leading
-
-
-def _equations(
-    rule: UpdateRule, written: Callable[[sp.Symbol, bool], str], step_number: sp.Expr | None = None
-) -> Iterator[tuple[str, sp.Expr, dict[sp.Symbol, str]]]:
-    """Each assignment's sides, and how the symbols on the right that change with the step are written."""
-    assigned: set[sp.Symbol] = set()
-    changing = {rule.parameter, rule.gradient, *dict(rule.assignments)}
-    for symbol, expression in rule.assignments:
-        expression = expression.subs(rule.step_number, step_number or rule.step_number)
-        names = {each: written(each, each in assigned) for each in expression.free_symbols & changing}
-        yield written(symbol, True), arranged(expression, symbol, changing), names
-        assigned.add(symbol)
-
-
-def arranged(expression: sp.Expr, first: sp.Symbol, changing: set[sp.Symbol]) -> sp.Expr:
-    """The expression in textbook order: θ - η v and (1 - β) g², not -η v + θ and g² (1 - β)."""
-
-    def of_sum(term: sp.Expr) -> tuple[bool, ...]:
-        return first not in term.free_symbols, term != first, not term.is_number, not term.free_symbols & changing
-
-    def of_product(factor: sp.Expr) -> tuple[bool, ...]:
-        return not factor.is_number, bool(factor.free_symbols & changing)
-
-    if expression.is_Atom:
-        return expression
-    args = [arranged(argument, first, changing) for argument in expression.args]
-    if expression.is_Add or expression.is_Mul:
-        return expression.func(*sorted(args, key=of_sum if expression.is_Add else of_product), evaluate=False)
-    return expression.func(*args, evaluate=False) if expression.is_Pow else expression.func(*args)
-
-
-@lru_cache(maxsize=64)
-def _functions(assignments: tuple[Assignment, ...]) -> tuple[tuple[list[sp.Symbol], Callable[..., Any]], ...]:
-    """For each assignment, the symbols on its right side and the NumPy function of them."""
-    listed = [(sorted(right.free_symbols, key=lambda symbol: symbol.name), right) for _, right in assignments]
-    return tuple((symbols, sp.lambdify(symbols, right, "numpy", dummify=True)) for symbols, right in listed)
-
-
-# -- validation -------------------------------------------------------------------------------------------------------
-
-
-def _validate(rule: UpdateRule) -> None:
-    """Refuse a rule that is not one."""
-    known = set(_given(rule))
-    targets = [symbol for symbol, _ in rule.assignments]
-    _validate_names(rule)
-    for symbol in targets:
-        if targets.count(symbol) > 1:
-            raise StatementError(f"{rule.name}: {symbol} is assigned twice: give the first value a name of its own")
-        if symbol in known and symbol != rule.parameter and symbol not in [each.symbol for each in _states(rule)]:
-            raise StatementError(f"{rule.name}: {symbol} is assigned, but it is given from outside: use another symbol")
-    if rule.parameter not in targets:
-        raise StatementError(
-            f"{rule.name}: the parameter {rule.parameter} is not assigned: end with ({rule.parameter}, …)"
-        )
-    for each in _states(rule):
-        if each.symbol not in targets:
-            raise StatementError(f"{rule.name}: the state {each.symbol} is never updated: make it a hyperparameter")
-    for symbol, expression in rule.assignments:
-        for unknown in sorted(expression.free_symbols - known, key=str):
-            raise StatementError(
-                f"{rule.name}: {unknown} in {symbol} = {expression} is unknown: declare it as a hyperparameter or "
-                "state, or assign it before"
-            )
-        known.add(symbol)
-    scalars = [symbol for symbol, _ in rule.scalar_assignments]
-    for each in rule.scalar_state:
-        if each.symbol not in scalars:
-            raise StatementError(
-                f"{rule.name}: the scalar state {each.symbol} must be updated before anything that differs between "
-                "coordinates, and from scalars alone: move its assignment to the front, or make it a state"
-            )
-
-
-def _validate_names(rule: UpdateRule) -> None:
-    """Refuse names that are no plain names, or that two symbols share."""
-    symbols = _given(rule) + [symbol for symbol in dict(rule.assignments) if symbol not in _given(rule)]
-    seen: set[str] = set()
-    for symbol in symbols:
-        if not isinstance(symbol, sp.Symbol) or not symbol.name.isidentifier():
-            raise StatementError(f"{rule.name}: {symbol} is not a symbol with a plain name: use letters, digits and _")
-        if symbol.name in seen:
-            raise StatementError(
-                f"{rule.name}: two symbols are named {symbol}: give each its own name, and θ and g the symbols that "
-                "the rule is written with (parameter=…, gradient=…)"
-            )
-        seen.add(symbol.name)
-    names = [each.name for each in rule.hyperparameters]
-    if len(set(names)) < len(names):
-        raise StatementError(f"{rule.name}: two hyperparameters have one name among {', '.join(names)}")

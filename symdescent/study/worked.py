@@ -6,8 +6,10 @@ rule, so that any rule works: :math:`w_1 = 0 - 0.1 \cdot (-6) = 0.6`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -18,9 +20,11 @@ from symdescent.derivation.page import Block, Chain, Line, Paragraph, Part, Rend
 from symdescent.derivation.symbols import LOSS, GradientOf
 from symdescent.derivation.wording import check_language
 from symdescent.descent import Descent
+from symdescent.descent.samples import Batches, unflattened
 from symdescent.errors import StatementError
-from symdescent.optimizers import UpdateRule
-from symdescent.optimizers import rule as rules
+from symdescent.optimizers import Norm, Total, UpdateRule
+from symdescent.optimizers.equations import arranged, ranks
+from symdescent.optimizers.symbols import written_out
 from symdescent.statement import Statement
 from symdescent.study.linked import Linked
 from symdescent.study.phrases import PHRASES, listed, number, say, word
@@ -111,7 +115,7 @@ class WorkedTable(Rendered):
         name = word(known, language) if known in PHRASES else self.rule.name
         yield Paragraph(say("worked rule" if alone is None else "worked rule alone", language, name))
         yield Chain(tuple(Line(right, left) for left, right in _symbolic(self.rule, alone)))
-        chosen = [sp.Eq(each.symbol, number(each.value), evaluate=False) for each in self.rule.hyperparameters]
+        chosen = [sp.Eq(each.symbol, number(each.value), evaluate=False) for each in self.rule.program.numbers]
         if chosen:
             yield Paragraph((*say("worked with", language), *listed(chosen), "."))
 
@@ -148,6 +152,8 @@ def table(descent: Descent, first: int = 5, language: str = "en") -> WorkedTable
         raise StatementError(f"first={first!r} is not a number of steps: give a whole number from 1 to {MOST}")
     if descent.compiled is None or descent.start is None:
         raise StatementError("this Descent does not know its loss and start: make it with loss.descend(…)")
+    if not isinstance(descent.optimizer, UpdateRule):
+        raise StatementError(f"{descent.optimizer} is no update rule: only those have steps that can be written out")
     rows, complete = _replay(descent, int(first))
     sizes = {parameter: int(np.size(value)) for parameter, value in descent.start.parameters.items()}
     return WorkedTable(tuple(rows), descent.optimizer, sizes, complete, check_language(language))
@@ -160,44 +166,60 @@ def _replay(descent: Descent, first: int) -> tuple[list[WorkedRow], bool]:
     """Carry out the first steps again, noting the numbers of the coordinates that are shown."""
     compiled, rule, start = descent.compiled, descent.optimizer, descent.start
     assert compiled is not None and start is not None
-    params = {p: np.array(value, dtype=float) for p, value in start.parameters.items()}
-    states: dict[Any, Any] = dict.fromkeys(params)
-    places = _places(compiled.statement, params)
+    samples = getattr(descent.run, "samples", None)
+    batches = Batches(samples.restarted()) if samples is not None else None
+    shapes = {p: np.shape(value) for p, value in start.parameters.items()}
+    point = np.concatenate([np.ravel(np.array(value, dtype=float)) for value in start.parameters.values()])
+    state: dict[str, Any] | None = None
+    places = _places(compiled.statement, shapes)
+    offsets = _offsets(shapes, places)
     rows: list[WorkedRow] = []
     for k in range(min(first, descent.nit) + 1):
-        at = {p: value if value.ndim else float(value) for p, value in params.items()}
-        loss, gradient = compiled.evaluate(Bound(at, start.data, start.extents))
-        finite = np.isfinite(loss) and all(np.isfinite(part).all() for part in gradient.values())
-        if not finite:
+        at = Bound(unflattened(point, shapes), start.data, start.extents)
+        loss, parts = batches.evaluate(at) if batches else compiled.evaluate(at)
+        gradient = np.concatenate([np.ravel(np.asarray(part, dtype=float)) for part in parts.values()])
+        if not (np.isfinite(loss) and np.isfinite(gradient).all()):
             return rows, False
         last = k == min(first, descent.nit)
         if last and k == first:
             return rows, True
-        assignments = () if last else tuple(_filled(rule, params, gradient, states, places, k))
+        values = rule.program.values(point, gradient, state, k + 1, loss, batches.epoch_steps if batches else 1)
+        made = tuple(_filled(rule, values, offsets, k))
         rows.append(
             WorkedRow(
                 k,
-                {name: float(params[p][place]) for name, (p, place) in places.items()},
+                {name: float(point[place]) for name, place in offsets.items()},
                 float(loss),
-                {name: float(np.asarray(gradient[p])[place]) for name, (p, place) in places.items()},
-                assignments,
+                {name: float(gradient[place]) for name, place in offsets.items()},
+                () if last else made,
             )
         )
-        for p in params:
-            moved, states[p] = rule.step(params[p], np.asarray(gradient[p], dtype=float), states[p], t=k + 1)
-            params[p] = np.asarray(moved, dtype=float)
+        point = np.asarray(values[rule.parameter], dtype=float)
+        state = {each.symbol.name: values[each.symbol] for each in rule.program.states}
     return rows, True
 
 
-def _places(statement: Statement, params: Mapping[Any, Any]) -> dict[sp.Expr, Place]:
+def _places(statement: Statement, shapes: Mapping[Any, tuple[int, ...]]) -> dict[sp.Expr, Place]:
     """The coordinates that are shown, by the formula that names them: scalars, and the first entries of arrays."""
     found: dict[sp.Expr, Place] = {}
-    for parameter, value in params.items():
+    for parameter, shape in shapes.items():
         first = 0 if isinstance(parameter, sp.MatrixSymbol) else statement.first_index
-        for place in list(np.ndindex(value.shape))[:ENTRIES] if value.size < 10**6 else [(0,) * value.ndim]:
+        for place in islice(np.ndindex(shape), ENTRIES):
             shown = tuple(k + first for k in place)
             found[_base(parameter)[shown] if place else parameter] = (parameter, place)
     return dict(list(found.items())[:COMPONENTS])
+
+
+def _offsets(shapes: Mapping[Any, tuple[int, ...]], places: Mapping[sp.Expr, Place]) -> dict[sp.Expr, int]:
+    """Where the coordinates that are shown stand in the flat vector of all."""
+    starts, place = {}, 0
+    for parameter, shape in shapes.items():
+        starts[parameter] = place
+        place += int(np.prod(shape))
+    return {
+        name: starts[p] + (int(np.ravel_multi_index(entry, shapes[p])) if entry else 0)
+        for name, (p, entry) in places.items()
+    }
 
 
 def _base(parameter: Any) -> Any:
@@ -205,34 +227,37 @@ def _base(parameter: Any) -> Any:
 
 
 def _filled(
-    rule: UpdateRule, params: Mapping[Any, Any], gradient: Mapping[Any, Any], states: Mapping[Any, Any],
-    places: Mapping[sp.Expr, Place], k: int,
-) -> Iterator[Assignment]:  # fmt: skip
+    rule: UpdateRule, values: dict[sp.Expr, Any], offsets: Mapping[sp.Expr, int], k: int
+) -> Iterator[Assignment]:
     """The assignments of one step with the numbers in them: the shared ones once, the others for each coordinate."""
-    several = len(places) > 1
-    for coordinate, (name, (parameter, place)) in enumerate(places.items()):
-        values = {each.symbol: each.value for each in rule.hyperparameters}
-        for each in (*rule.state, *rule.scalar_state):
-            before = each.initial if states[parameter] is None else states[parameter][each.symbol.name]
-            values[each.symbol] = float(np.broadcast_to(before, np.shape(params[parameter]))[place])
-        values[rule.parameter] = float(params[parameter][place])
-        values[rule.gradient] = float(np.asarray(gradient[parameter])[place])
-        values[rule.step_number] = k + 1
-        shared = {symbol for symbol, _ in rule.scalar_assignments}
-        for symbol, formula in rule.assignments:
-            arranged = rules.arranged(formula, symbol, set(dict(rule.assignments)) | {rule.parameter, rule.gradient})
-            value = float(formula.xreplace({each: sp.Float(known) for each, known in values.items()}))
-            if not (symbol in shared and coordinate):
-                alone = symbol in shared or not several
-                shown = name if symbol == rule.parameter else symbol if alone else _of(symbol, name)
-                yield Assignment(shown, arranged, _fill(arranged, values), value)
-            values[symbol] = value
+    program, rank = rule.program, ranks(rule)
+    shared = [symbol for symbol, _ in program.assignments if symbol not in program.coordinates]
+    several = len(offsets) > 1
+    found: dict[sp.Expr, list[Assignment]] = {name: [] for name in offsets}
+    for symbol, formula, value in program.carry_out(values):
+        shown_formula = arranged(formula, symbol, rank)
+        for coordinate, (name, place) in enumerate(offsets.items()):
+            if symbol in shared and coordinate:
+                continue
+            alone = symbol in shared or not several
+            shown = name if symbol == rule.parameter else symbol if alone else _of(symbol, name)
+            now = {each: _at_place(known, place) for each, known in values.items()}
+            found[name].append(Assignment(shown, shown_formula, _fill(shown_formula, now), _at_place(value, place)))
+    for assignments in found.values():
+        yield from assignments
+
+
+def _at_place(value: Any, place: int) -> float:
+    return float(value[place]) if np.ndim(value) else float(value)
 
 
 def _fill(formula: sp.Expr, values: Mapping[Any, float]) -> sp.Expr:
-    """Put rounded numbers in the place of symbols, and calculate nothing."""
-    if formula in values:
-        return number(values[formula])
+    """Put rounded numbers in the place of symbols and of sums over coordinates, and calculate nothing."""
+    known = values.get(written_out(formula)) if isinstance(formula, Total) else values.get(formula)
+    if isinstance(formula, Norm):
+        known = math.sqrt(values[Total(formula.args[0] ** 2)])
+    if known is not None:
+        return number(known)
     if formula.is_Atom:
         return formula
     args = [_fill(argument, values) for argument in formula.args]
@@ -251,12 +276,12 @@ def _symbolic(rule: UpdateRule, alone: Any = None) -> Iterator[tuple[sp.Expr, sp
     """
     k = sp.Symbol("k")
     own = {rule.parameter: rule.parameter if alone is None else alone}
-    changing = {rule.parameter, rule.gradient, *dict(rule.assignments)}
+    rank = ranks(rule)
     assigned: set[sp.Symbol] = set()
-    for symbol, formula in rule.assignments:
-        arranged = rules.arranged(formula.subs(rule.step_number, k + 1), symbol, changing)
-        names = {each: _at(own.get(each, each), k + 1 if each in assigned else k) for each in changing}
-        yield _at(own.get(symbol, symbol), k + 1), _renamed(arranged, names)
+    for symbol, formula in rule.program.assignments:
+        shown = arranged(formula.subs(rule.step_number, k + 1), symbol, rank)
+        names = {each: _at(own.get(each, each), k + 1 if each in assigned else k) for each in rank}
+        yield _at(own.get(symbol, symbol), k + 1), _renamed(shown, names)
         assigned.add(symbol)
 
 

@@ -1,0 +1,179 @@
+"""`Descent`: what a descent reached, and how it got there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from symdescent.binding import Bound
+from symdescent.compiled import CompiledLoss
+from symdescent.errors import StatementError
+
+if TYPE_CHECKING:
+    from symdescent.study.worked import WorkedTable
+
+# why a descent stopped; the first ones are told by compiled loops (see codegen.descent_loop)
+RUNNING, GRADIENT, PARAMETERS, LOSS, NOT_FINITE, DIVERGED, STEPS_DONE, INTERRUPTED, STALE, CALLBACK, NO_STEP = range(11)
+TOLERANCES = (GRADIENT, PARAMETERS, LOSS)
+HISTORY_FIELDS = ("iteration", "loss", "gradient_norm", "learning_rate")
+EPOCH_FIELDS = ("epoch", "loss", "validation")
+
+
+@dataclass(frozen=True, slots=True)
+class Descent:
+    """What a descent reached, in SciPy's words, and how it got there.
+
+    Attributes
+    ----------
+    x, params
+        the parameters reached: as one flat vector, and by name
+    fun, jac
+        the loss and its gradient (flat) there, over all data
+    nit, nfev, njev
+        steps, and evaluations of the loss and of the gradient (made together, as a rule)
+    success, status, message
+        whether a tolerance was met; why the descent stopped, and what to try if that is not what was wanted
+    history
+        a structured array with the fields ``iteration``, ``loss``, ``gradient_norm`` (largest component) and
+        ``learning_rate``: every step of a short run, every 2^k-th of a long one, and the last. Where steps read
+        batches, loss and gradient are those of the batch, but for the last row
+    trajectory
+        for each parameter (by name) its values at the iterations of the history, one row each
+    epochs
+        where steps read batches, or a part of the samples is held out: a structured array with the fields ``epoch``,
+        ``loss`` (the mean over the epoch's samples, each at the parameters of its step) and ``validation``
+    optimizer
+        the update rule
+    compiled, start
+        the loss and the checked start and data, with which `table` works out the first steps anew
+    """
+
+    x: Any
+    params: dict[str, Any]
+    fun: float
+    jac: Any
+    nit: int
+    nfev: int
+    njev: int
+    success: bool
+    status: int
+    message: str
+    history: Any
+    trajectory: dict[str, Any]
+    optimizer: Any
+    epochs: Any = field(default_factory=lambda: records(np.empty((0, 3)), EPOCH_FIELDS))
+    compiled: CompiledLoss | None = field(default=None, repr=False)
+    start: Bound | None = field(default=None, repr=False)
+    run: Any = field(default=None, repr=False)
+
+    def table(self, first: int = 5, language: str = "en") -> WorkedTable:
+        r"""The first steps with the numbers filled in: :math:`w_1 = 0 - 0.1 \cdot (-6) = 0.6`.
+
+        Data that were changed in place since the descent are read as they are now.
+
+        >>> import sympy as sp, symdescent as sd
+        >>> w = sp.Symbol("w")
+        >>> run = sd.Loss((w - 3)**2, w).descend(0, optimizer=sd.GradientDescent(0.1), steps=3, gtol=0)
+        >>> [row.loss for row in run.table(first=1).rows]
+        [9.0]
+        """
+        from symdescent.study.worked import table
+
+        return table(self, first, language)
+
+    def resume(self, steps: int | None = None, epochs: int | None = None, **options: Any) -> Descent:
+        """Go on where the descent stopped, for more steps or epochs, and return the longer descent.
+
+        What is reached is equal, bit for bit, to one long run: states, schedules and the order of samples go on. Of the
+        options of `descend`, ``gtol``, ``xtol``, ``ftol``, ``callback`` and ``progress`` can be chosen anew. This
+        descent stays as it is.
+
+        >>> import sympy as sp, symdescent as sd
+        >>> w = sp.Symbol("w")
+        >>> loss = sd.Loss((w - 3)**2, w)
+        >>> begun = loss.descend(0, optimizer=sd.Adam(0.1), steps=5)
+        >>> begun.resume(steps=5).params == loss.descend(0, optimizer=sd.Adam(0.1), steps=10).params
+        True
+        """
+        from symdescent.descent.descend import go_on
+
+        if self.run is None:
+            raise StatementError(
+                "this Descent does not know its loss and data, so that it cannot go on: make it with loss.descend(…), "
+                "or "
+                "load it with sd.load(path, loss, data)"
+            )
+        return go_on(self.run, steps, epochs, options)
+
+    def save(self, path: str | Path) -> None:
+        """Write the descent to a file (arrays and JSON, no pickle), to be read by `symdescent.load`."""
+        from symdescent.descent.store import save
+
+        save(self, path)
+
+    def __repr__(self) -> str:
+        lines = [f"{'success' if self.success else 'stopped'} after {self.nit} steps: {self.message}"]
+        lines.append(f"  loss {self.fun:.10g}, largest gradient component {largest(self.jac):.3g}")
+        lines += [f"  {name} = {_short(value)}" for name, value in list(self.params.items())[:12]]
+        if len(self.params) > 12:
+            lines.append(f"  … and {len(self.params) - 12} more parameters")
+        return "\n".join(lines)
+
+
+def records(table: Any, fields: tuple[str, ...]) -> Any:
+    """A structured array from the rows of a table; the first field counts."""
+    found = np.empty(len(table), dtype=[(fields[0], np.int64), *((name, np.float64) for name in fields[1:])])
+    for column, name in enumerate(fields):
+        found[name] = table[:, column]
+    return found
+
+
+def paths(table: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    """The rows of flat parameters, cut into the parameters."""
+    trajectory, place = {}, 0
+    for name, shape in shapes.items():
+        count = int(np.prod(shape))
+        trajectory[name] = table[:, place : place + count].reshape(-1, *shape)
+        place += count
+    return trajectory
+
+
+def message(status: int, done: int, *, rate: float | None, tested: bool, value: float, patience: int = 0) -> str:
+    """Why a descent stopped, and what to try if that is not what was wanted."""
+    smaller = f"try a learning rate below {rate:g}, or scale the data" if rate else "try smaller steps"
+    messages = {
+        GRADIENT: "the gradient is as small as asked for (gtol)",
+        PARAMETERS: "the last step changed the parameters by no more than xtol; a small step is not always a small "
+        "gradient: lower xtol, or test with gtol, to go on",
+        LOSS: "the loss changed by no more than ftol in the last step; lower ftol to go on",
+        NOT_FINITE: f"the loss or its gradient became infinite or undefined after {done} steps: {smaller}, or start "
+        "inside the domain",
+        DIVERGED: f"the loss fell below -1e10 times its first size after {done} steps: it seems to have no minimum"
+        if value < 0
+        else f"the loss grew past 1e10 times its first value after {done} steps: {smaller}",
+        STEPS_DONE: f"all {done} steps are done",
+        INTERRUPTED: f"interrupted after {done} steps; this is what was reached",
+        STALE: f"the validation loss was not lower for {patience} epochs; the parameters are those with the lowest",
+        CALLBACK: f"the callback stopped the descent after {done} steps",
+        NO_STEP:
+        f"no step along the search direction lowers the loss any more after {done} steps: the loss is as small "
+        "as rounding lets it become, or its gradient is wrong",
+    }
+    if status == STEPS_DONE and tested:
+        return messages[status] + (
+            " before a tolerance was met: allow more steps, or try a larger learning rate or Momentum"
+        )
+    return messages[status]
+
+
+def largest(gradient: Any) -> float:
+    """The largest component of a gradient."""
+    return float(np.max(np.abs(gradient), initial=0.0))
+
+
+def _short(value: Any) -> str:
+    return f"{value:.10g}" if np.ndim(value) == 0 else np.array2string(np.asarray(value), precision=6, threshold=12)
