@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from symdescent.derivation.steps import Derivation as Derivation
     from symdescent.derivation.steps import Step as Step
     from symdescent.descent import Descent as Descent
+    from symdescent.descent import load as load
     from symdescent.dual import Dual as Dual
     from symdescent.elementary import logsumexp as logsumexp
     from symdescent.elementary import relu as relu
@@ -34,16 +35,25 @@ if TYPE_CHECKING:
     from symdescent.errors import VerificationError as VerificationError
     from symdescent.loss import Gradient as Gradient
     from symdescent.loss import Loss as Loss
+    from symdescent.optimizers import LBFGS as LBFGS
     from symdescent.optimizers import AdaDelta as AdaDelta
     from symdescent.optimizers import AdaGrad as AdaGrad
     from symdescent.optimizers import Adam as Adam
     from symdescent.optimizers import AdamW as AdamW
+    from symdescent.optimizers import Backtracking as Backtracking
+    from symdescent.optimizers import ExactLineSearch as ExactLineSearch
     from symdescent.optimizers import GradientDescent as GradientDescent
+    from symdescent.optimizers import Hyperparameter as Hyperparameter
     from symdescent.optimizers import Lion as Lion
     from symdescent.optimizers import Momentum as Momentum
     from symdescent.optimizers import NAdam as NAdam
+    from symdescent.optimizers import NelderMead as NelderMead
+    from symdescent.optimizers import Newton as Newton
+    from symdescent.optimizers import RandomSearch as RandomSearch
     from symdescent.optimizers import RMSprop as RMSprop
+    from symdescent.optimizers import State as State
     from symdescent.optimizers import UpdateRule as UpdateRule
+    from symdescent.optimizers import schedules as schedules
 
 __version__ = "0.1.0"
 
@@ -63,6 +73,15 @@ _HOME = {
     "Document": "derivation.document",
     "Descent": "descent",
     "UpdateRule": "optimizers",
+    "load": "descent",
+    "State": "optimizers",
+    "Hyperparameter": "optimizers",
+    "ExactLineSearch": "optimizers",
+    "Backtracking": "optimizers",
+    "LBFGS": "optimizers",
+    "RandomSearch": "optimizers",
+    "Newton": "optimizers",
+    "NelderMead": "optimizers",
     "GradientDescent": "optimizers",
     "Momentum": "optimizers",
     "AdaDelta": "optimizers",
@@ -79,7 +98,7 @@ _HOME = {
     "KinkError": "errors",
     "VerificationError": "errors",
 }
-_MODULES = ("losses",)
+_MODULES = {"losses": "losses", "schedules": "optimizers.schedules"}
 
 __all__ = [*_HOME, *_MODULES]
 
@@ -87,7 +106,7 @@ __all__ = [*_HOME, *_MODULES]
 def __getattr__(name: str) -> Any:
     """Load a public name when it is first used, so that importing the package costs next to nothing."""
     if name in _MODULES:
-        return import_module(f"symdescent.{name}")
+        return import_module(f"symdescent.{_MODULES[name]}")
     if name not in _HOME:
         raise AttributeError(f"module 'symdescent' has no attribute {name!r}")
     value = getattr(import_module(f"symdescent.{_HOME[name]}"), name)

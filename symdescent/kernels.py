@@ -13,6 +13,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -46,9 +47,17 @@ def cache_directory() -> Path | None:
         return None
 
 
+_LOADING = threading.RLock()
+
+
 def load(source: str) -> ModuleType:
     """Return the module with this source: from memory, from the cache, or newly made."""
     name = "symdescent_kernel_" + hashlib.sha256(source.encode()).hexdigest()[:24]
+    with _LOADING:  # threads share what one of them loads
+        return _load(name, source)
+
+
+def _load(name: str, source: str) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
     directory = cache_directory()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from symdescent.check import GradientCheck
     from symdescent.compiled import CompiledLoss
     from symdescent.derivation.steps import Derivation
-    from symdescent.descent import Descent
+    from symdescent.descent import Descent, Descents
     from symdescent.study.critical import CriticalPoints
     from symdescent.study.curvature import Curvature
     from symdescent.study.trace import Trace
@@ -268,10 +268,16 @@ class Loss:
         return curvature(self, at, data, language)
 
     def descend(self, start: Any, data: Any = None, optimizer: Any = None, **options: Any) -> Descent:
-        """Minimise the loss from a start, in a compiled loop. See `symdescent.descent.descend` for the options."""
+        """Minimise the loss from a start, in a compiled loop. See `symdescent.descent.descend.descend`."""
         from symdescent.descent import descend
 
         return descend(self._compiled, start, data, optimizer, **options)
+
+    def descend_many(self, starts: Any, data: Any = None, optimizer: Any = None, **options: Any) -> Descents:
+        """Descend from many starts in parallel threads. See `symdescent.descent.many.descend_many`."""
+        from symdescent.descent import descend_many
+
+        return descend_many(self._compiled, starts, data, optimizer, **options)
 
 
 def _restored(kind: type[Loss], statement: Statement) -> Loss:

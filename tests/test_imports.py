@@ -38,7 +38,13 @@ FLOORS = (
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 # who may load these: import symdescent must not
-HEAVY = {"numba": {"codegen"}, "llvmlite": set(), "matplotlib": {"check", "plots"}, "scipy": set(), "pandas": set()}
+HEAVY = {
+    "numba": {"codegen"},
+    "llvmlite": set(),
+    "matplotlib": {"check", "plots"},
+    "scipy": {"descent"},
+    "pandas": set(),
+}
 
 
 def modules() -> dict[str, ast.Module]:

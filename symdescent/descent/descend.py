@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from symdescent.compiled import CompiledLoss
 from symdescent.descent import options
-from symdescent.descent.first_order import FirstOrder
 from symdescent.descent.result import Descent
 from symdescent.descent.runner import Runner
+from symdescent.descent.runners import WITHOUT_GRADIENT, check_optimizer, runner
 from symdescent.descent.samples import Samples
 from symdescent.errors import StatementError
-from symdescent.optimizers import GradientDescent, UpdateRule
+from symdescent.optimizers import GradientDescent, NelderMead
 
 
 def descend(
@@ -46,9 +48,11 @@ def descend(
     data
         samples and constants, by symbol or name; never copied
     optimizer
-        an `UpdateRule`, such as ``GradientDescent(0.1)`` (default), ``Adam(0.01)`` or your own
+        an `UpdateRule`, such as ``GradientDescent(0.1)`` (default), ``Adam(0.01)`` or your own; or `Newton`,
+        `NelderMead`, `RandomSearch`, `LBFGS`
     steps, epochs
-        at most so many steps, or passes over the samples (default: 1000 steps; 100 epochs where steps read batches)
+        at most so many steps, or passes over the samples (default: 1000 steps; 100 epochs where steps read batches;
+        200 steps a parameter for `NelderMead`)
     batch_size
         how many samples a step reads: 1 is stochastic descent, None (default) reads all. The value and the gradient of
         a batch of m of n samples are scaled so that they estimate those of the loss: a sum by n/m, a mean by itself
@@ -91,17 +95,58 @@ def descend(
     >>> round(result.params["w"], 6)
     2.0
     """
+    run, stopping = prepare(
+        compiled, start, data, optimizer, steps=steps, epochs=epochs, batch_size=batch_size, shuffle=shuffle,
+        drop_last=drop_last, seed=seed, validation=validation, patience=patience, gtol=gtol, xtol=xtol, ftol=ftol,
+        callback=callback, callback_every=callback_every, progress=progress,
+    )  # fmt: skip
+    return run.go(stopping)
+
+
+def prepare(
+    compiled: CompiledLoss,
+    start: Any,
+    data: Any = None,
+    optimizer: Any = None,
+    *,
+    steps: Any = None,
+    epochs: Any = None,
+    batch_size: Any = None,
+    shuffle: Any = True,
+    drop_last: Any = False,
+    seed: Any = 0,
+    validation: Any = None,
+    patience: Any = None,
+    gtol: Any = None,
+    xtol: Any = 0.0,
+    ftol: Any = 0.0,
+    callback: Any = None,
+    callback_every: Any = None,
+    progress: Any = False,
+) -> tuple[Runner, options.Stopping]:
+    """Check everything, and return what is ready to go, and when it stops. See `descend`."""
     drawn = options.sampling(batch_size, shuffle, drop_last, seed, validation, patience)
-    gtol = (0.0 if drawn.wanted else 1e-6) if gtol is None else gtol
-    stopping = options.stopping(steps, epochs, drawn.wanted, gtol, xtol, ftol, callback, callback_every, progress)
-    rule = GradientDescent(0.1) if optimizer is None else optimizer
-    if not isinstance(rule, UpdateRule):
-        raise StatementError(
-            f"the optimizer {rule!r} is not an UpdateRule: use GradientDescent(0.1), Momentum(0.1) or your own"
-        )
+    chosen = GradientDescent(0.1) if optimizer is None else optimizer
+    check_optimizer(chosen)
+    blind = isinstance(chosen, WITHOUT_GRADIENT)
+    if blind and gtol:
+        raise StatementError(f"gtol={gtol}, but {chosen} takes no gradient: {_INSTEAD[type(chosen).__name__]}")
     bound = compiled.bind(start, data)
+    if isinstance(chosen, NelderMead):
+        if xtol or ftol:
+            raise StatementError(f"xtol={xtol} and ftol={ftol}: {_INSTEAD['NelderMead']}")
+        size = sum(int(np.size(value)) for value in bound.parameters.values())
+        steps = 200 * size if steps is None and epochs is None else steps
+    gtol = (0.0 if drawn.wanted or blind else 1e-6) if gtol is None else gtol
+    stopping = options.stopping(steps, epochs, drawn.wanted, gtol, xtol, ftol, callback, callback_every, progress)
     samples = Samples(compiled, bound, drawn) if drawn.wanted else None
-    return FirstOrder(compiled, rule, bound, samples).go(stopping)
+    return runner(compiled, chosen, bound, samples), stopping
+
+
+_INSTEAD = {
+    "NelderMead": "it ends where the simplex is small, as in NelderMead(xatol=1e-8, fatol=1e-8)",
+    "RandomSearch": "use xtol or ftol, which are tested when a step finds a lower point, or steps alone",
+}
 
 
 def go_on(run: Runner, steps: int | None, epochs: int | None, chosen: Mapping[str, Any]) -> Descent:

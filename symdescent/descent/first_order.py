@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ class FirstOrder(Runner):
         self.rule, self.samples = rule, samples
         statement, program = self.statement, rule.program
         self.made = compiled.descent_source(rule, samples is not None)
+        self.kernel = kernels.load(self.made.source).descend
         self.long = tape.is_long(statement.root)
         self.shapes = {p: np.shape(value) for p, value in bound.parameters.items()}
         if self.long:
@@ -63,6 +65,7 @@ class FirstOrder(Runner):
         self.epochs = Epochs()
         self.best: tuple[float, dict[Any, Any]] | None = None
         self._fixed: list[Any] | None = None
+        self._before: dict[Any, Any] = {}  # the parameters at the beginning of an epoch, where tests ask for them
 
     # -- steps ----------------------------------------------------------------------------------------------------
 
@@ -120,7 +123,7 @@ class FirstOrder(Runner):
             losses = np.empty(len(self.samples.order) // self.samples.count)
             extra = [self.samples.count, self.samples.batch_size, self.samples.least, losses]
         kernels.call(
-            kernels.load(self.made.source).descend,
+            self.kernel,
             *self.arrays.values(),
             *self.states,
             *self.gradients,
@@ -188,6 +191,38 @@ class FirstOrder(Runner):
         self.counters[loop.STATUS] = loop.RUNNING
         super().restart()
 
+    def state(self) -> dict[str, Any]:
+        """What must be stored to go on."""
+        rows = int(self.counters[loop.ROWS])
+        epochs = self.epochs
+        return {
+            "arrays": [list(self.arrays.values()), self.states, self.gradients],
+            "numbers": [self.measured, self.counters],
+            "records": [self.history[:rows], self.trajectory[:rows]],
+            "limit": self.limit,
+            "status": self.status,
+            "epochs": [np.array(epochs.rows, dtype=float), epochs.count, epochs.stride, epochs.best, epochs.last_loss],
+            "best": None if self.best is None else [self.best[0], list(self.best[1].values())],
+            "before": list(self._before.values()),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Be where a stored descent was."""
+        arrays, self.states, self.gradients = state["arrays"]
+        self.arrays = dict(zip(self.arrays, arrays, strict=True))
+        self.measured, self.counters = state["numbers"]
+        table, path = state["records"]
+        self.history[: len(table)], self.trajectory[: len(path)] = table, path
+        self.limit, self.status = state["limit"], state["status"]
+        rows, *numbers = state["epochs"]
+        self.epochs.rows = [(int(epoch), loss, validation) for epoch, loss, validation in rows.reshape(-1, 3)]
+        self.epochs.count, self.epochs.stride, self.epochs.best, self.epochs.last_loss = numbers
+        parameters = self.statement.parameters
+        if state["best"] is not None:
+            self.best = state["best"][0], dict(zip(parameters, state["best"][1], strict=True))
+        if state["before"]:
+            self._before = dict(zip(parameters, state["before"], strict=True))
+
     def copy(self) -> FirstOrder:
         """The same descent, with arrays of its own."""
         other = copy.copy(self)
@@ -208,35 +243,15 @@ class FirstOrder(Runner):
         """Data, extents and hyperparameters, in the order of the kernel's arguments."""
         if self._fixed is None:
             given = {**self.bound.data, **self.bound.extents, ORDER: None}
-            own = self.table() if self.long else [read_only(given[thing]) for thing in self.made.data]
+            own = (
+                table_arguments(self.compiled, self.bound, self.shapes)
+                if self.long
+                else [read_only(given[thing]) for thing in self.made.data]
+            )
             self._fixed = [*own, *(each.value for each in self.rule.program.numbers)]
         if self.samples is not None:
             self._fixed[self.made.data.index(ORDER)] = read_only(self.samples.order)
         return self._fixed
-
-    def table(self) -> list[Any]:
-        """The table of a loss that is written out, and where its parameters enter and its gradient leaves."""
-        kernels_ = self.compiled.kernels
-        assert isinstance(kernels_, TapeKernels)
-        program = kernels_.program
-        values, starts, place = program.tape.values(), {}, 0
-        for parameter, shape in self.shapes.items():
-            starts[parameter] = place
-            place += int(np.prod(shape))
-        sources, places = [], []
-        given = {**self.bound.data, **self.bound.extents}
-        for number, (thing, position) in enumerate(program.tape.leaves):
-            if thing in starts:
-                places.append(number)
-                sources.append(starts[thing] + _flat_place(position, self.shapes[thing]))
-            else:
-                values[number] = np.asarray(given[thing])[position] if position else given[thing]
-        targets = [
-            starts[parameter] + _flat_place(position, self.shapes[parameter]) for parameter, position in program.targets
-        ]
-        whole = [np.array(numbers, dtype=np.int64) for numbers in (sources, places, targets)]
-        table = program.tape
-        return [table.code, table.a, table.b, table.c, values, table.first, *whole, table.outputs]
 
     # -- records --------------------------------------------------------------------------------------------------
 
@@ -295,6 +310,29 @@ class Epochs:
             self.rows.append((self.count, loss, validation))
         if len(self.rows) > HISTORY_ROWS:
             self.rows, self.stride = self.rows[::2], self.stride * 2
+
+
+def table_arguments(compiled: CompiledLoss, bound: Bound, shapes: Mapping[Any, tuple[int, ...]]) -> list[Any]:
+    """The table of a loss that is written out, and where its parameters enter and its gradient leaves."""
+    kernels_ = compiled.kernels
+    assert isinstance(kernels_, TapeKernels)
+    program = kernels_.program
+    values, starts, place = program.tape.values(), {}, 0
+    for parameter, shape in shapes.items():
+        starts[parameter] = place
+        place += int(np.prod(shape))
+    sources, places = [], []
+    given = {**bound.data, **bound.extents}
+    for number, (thing, position) in enumerate(program.tape.leaves):
+        if thing in starts:
+            places.append(number)
+            sources.append(starts[thing] + _flat_place(position, shapes[thing]))
+        else:
+            values[number] = np.asarray(given[thing])[position] if position else given[thing]
+    targets = [starts[parameter] + _flat_place(position, shapes[parameter]) for parameter, position in program.targets]
+    whole = [np.array(numbers, dtype=np.int64) for numbers in (sources, places, targets)]
+    table = program.tape
+    return [table.code, table.a, table.b, table.c, values, table.first, *whole, table.outputs]
 
 
 def _flat_place(position: tuple[int, ...], shape: tuple[int, ...]) -> int:

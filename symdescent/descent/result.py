@@ -17,8 +17,21 @@ if TYPE_CHECKING:
     from symdescent.study.worked import WorkedTable
 
 # why a descent stopped; the first ones are told by compiled loops (see codegen.descent_loop)
-RUNNING, GRADIENT, PARAMETERS, LOSS, NOT_FINITE, DIVERGED, STEPS_DONE, INTERRUPTED, STALE, CALLBACK, NO_STEP = range(11)
-TOLERANCES = (GRADIENT, PARAMETERS, LOSS)
+(
+    RUNNING,
+    GRADIENT,
+    PARAMETERS,
+    LOSS,
+    NOT_FINITE,
+    DIVERGED,
+    STEPS_DONE,
+    INTERRUPTED,
+    STALE,
+    CALLBACK,
+    NO_STEP,
+    CONTRACTED,
+) = range(12)
+TOLERANCES = (GRADIENT, PARAMETERS, LOSS, CONTRACTED)
 HISTORY_FIELDS = ("iteration", "loss", "gradient_norm", "learning_rate")
 EPOCH_FIELDS = ("epoch", "loss", "validation")
 
@@ -47,7 +60,9 @@ class Descent:
         where steps read batches, or a part of the samples is held out: a structured array with the fields ``epoch``,
         ``loss`` (the mean over the epoch's samples, each at the parameters of its step) and ``validation``
     optimizer
-        the update rule
+        the update rule, or other optimizer
+    simplices
+        for `NelderMead`, the points of the simplex at the iterations of the history, best first
     compiled, start
         the loss and the checked start and data, with which `table` works out the first steps anew
     """
@@ -66,6 +81,7 @@ class Descent:
     trajectory: dict[str, Any]
     optimizer: Any
     epochs: Any = field(default_factory=lambda: records(np.empty((0, 3)), EPOCH_FIELDS))
+    simplices: Any = None
     compiled: CompiledLoss | None = field(default=None, repr=False)
     start: Bound | None = field(default=None, repr=False)
     run: Any = field(default=None, repr=False)
@@ -155,6 +171,7 @@ def message(status: int, done: int, *, rate: float | None, tested: bool, value: 
         DIVERGED: f"the loss fell below -1e10 times its first size after {done} steps: it seems to have no minimum"
         if value < 0
         else f"the loss grew past 1e10 times its first value after {done} steps: {smaller}",
+        CONTRACTED: "the simplex is as small as asked for (xatol, fatol)",
         STEPS_DONE: f"all {done} steps are done",
         INTERRUPTED: f"interrupted after {done} steps; this is what was reached",
         STALE: f"the validation loss was not lower for {patience} epochs; the parameters are those with the lowest",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +49,7 @@ class Runner(ABC):
         )
         self.status = results.RUNNING
         self.chunk = 1
+        self.stop: threading.Event | None = None  # set from outside, it ends the descent as Ctrl-C does
 
     # -- what a subclass tells ------------------------------------------------------------------------------------
 
@@ -61,6 +64,14 @@ class Runner(ABC):
     @abstractmethod
     def copy(self) -> Runner:
         """The same descent, which goes on by itself."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """What must be stored to go on: numbers, arrays, lists of them."""
+
+    @abstractmethod
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Be where a stored descent was."""
 
     @property
     @abstractmethod
@@ -94,6 +105,10 @@ class Runner(ABC):
         """The rows of the table of epochs."""
         return np.empty((0, 3))
 
+    def shown_simplices(self) -> Any:
+        """The simplices that were recorded, if there are any."""
+        return None
+
     def restart(self) -> None:
         """Be ready to go on after a stop."""
         self.status = results.RUNNING
@@ -106,6 +121,8 @@ class Runner(ABC):
         bar = _Bar(target) if stopping.progress else None
         try:
             while self.status == results.RUNNING and self.nit < target:
+                if self.stop is not None and self.stop.is_set():
+                    raise KeyboardInterrupt
                 now = min(self.chunk, target - self.nit)
                 if stopping.every is not None:
                     now = min(now, stopping.every - self.nit % stopping.every)
@@ -192,6 +209,7 @@ class Runner(ABC):
             history=results.records(table, results.HISTORY_FIELDS),
             trajectory=results.paths(path, shapes) if path.shape[1] else {},
             optimizer=self.optimizer,
+            simplices=self.shown_simplices(),
             epochs=results.records(self.epoch_rows(), results.EPOCH_FIELDS),
             compiled=self.compiled,
             start=self.begun,

@@ -91,6 +91,34 @@ class Samples:
         extents = {**bound.extents, FIRST: 0, COUNT: len(self.held_out)}
         return self.compiled.batch_kernels.value(Bound(parameters, data, extents))
 
+    def state(self) -> dict[str, Any]:
+        """What must be stored to go on: the options and where the random generator and the order are."""
+        options, own = self.options, isinstance(self.options.validation, (int, float, np.number))
+        return {
+            "options": [options.batch_size, options.shuffle, options.drop_last, options.patience],
+            "share": float(options.validation) if own else None,
+            "data": options.validation is not None and not own,
+            "total": self.total,
+            "begun": self._begun,
+            "random": self.random,
+            "order": self.order,
+        }
+
+    @classmethod
+    def restored(cls, compiled: CompiledLoss, bound: Bound, state: Mapping[str, Any], validation: Any) -> Samples:
+        """The samples of a stored descent, with their data given anew."""
+        if state["data"] and validation is None:
+            raise DataError("the descent had validation data of its own: give them again with validation=…")
+        batch_size, shuffle, drop_last, patience = state["options"]
+        held = validation if state["data"] else state["share"]
+        samples = cls(compiled, bound, Sampling(batch_size, shuffle, drop_last, state["begun"], held, patience))
+        if samples.total != state["total"]:
+            raise DataError(
+                f"the descent had {state['total']} samples, and these are {samples.total}: give the same data"
+            )
+        samples.random, samples.order = state["random"], state["order"]
+        return samples
+
     def restarted(self) -> Samples:
         """The same samples from their first epoch on."""
         return Samples(self.compiled, self.bound, replace(self.options, seed=copy.deepcopy(self._begun)))

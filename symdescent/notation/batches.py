@@ -40,7 +40,10 @@ def over_batch(graph: Graph, root: Node, lowering: Lowering, parameters: Iterabl
     Raises `UnsupportedError` for a loss that is no sum over samples, or not linear in one.
     """
     parameters = set(parameters)
+    everywhere = [node for node in reachable([root]) if node.op in REDUCTIONS and _reads_data(node, parameters)]
     sums = [node for node in dict.fromkeys(_linear_sums(root)) if _reads_data(node, parameters)]
+    if everywhere and not sums:
+        raise UnsupportedError(_NOT_LINEAR)
     samples = given.extent if given is not None else _sample_extent(sums, parameters)
     over = [node for node in sums if node.payload.extent is samples]
     chosen = frozenset(node for node in over if not _is_carried(node, parameters)) or frozenset(over)

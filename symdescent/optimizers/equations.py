@@ -9,6 +9,8 @@ import sympy as sp
 from sympy.printing.pretty.pretty_symbology import pretty_symbol
 from sympy.printing.str import StrPrinter
 
+from symdescent.optimizers.rule import Hyperparameter, LineSearch
+
 if TYPE_CHECKING:
     from symdescent.optimizers.rule import UpdateRule
 
@@ -34,8 +36,7 @@ def latex(rule: UpdateRule) -> str:
 def text(rule: UpdateRule) -> str:
     """The name with the hyperparameters, then a line for each equation; a prime marks what is new."""
     chosen = ", ".join(
-        f"{each.name} {pretty_symbol(each.symbol.name)}" + (f" = {each.value:g}" if each.is_number else "")
-        for each in rule.hyperparameters
+        f"{each.name} {pretty_symbol(each.symbol.name)}" + _chosen(each) for each in rule.hyperparameters
     )
     rows = [f"{rule.name}: {chosen}" if chosen else rule.name]
     printer = StrPrinter({"order": "none"})
@@ -43,6 +44,13 @@ def text(rule: UpdateRule) -> str:
         printer._print_Symbol = lambda symbol, names=names: names.get(symbol, pretty_symbol(symbol.name))
         rows.append(f"  {left} = {printer.doprint(right)}")
     return "\n".join(rows)
+
+
+def _chosen(each: Hyperparameter) -> str:
+    """The value of a hyperparameter, where it is not among the equations."""
+    if each.is_number:
+        return f" = {each.value:g}"
+    return f" by {each.value}" if isinstance(each.value, LineSearch) else ""
 
 
 def _equations(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import sympy as sp
 
-from symdescent.optimizers.rule import Assignment, Hyperparameter, Policy, State
+from symdescent.optimizers.rule import Assignment, Hyperparameter, LineSearch, Policy, State
 from symdescent.optimizers.symbols import Total, eta, outside_totals, t, totals, written_out
 
 if TYPE_CHECKING:
@@ -32,7 +32,9 @@ class Program:
     Attributes
     ----------
     numbers
-        the hyperparameters that are numbers; the others are among the assignments
+        the hyperparameters that are numbers; schedules and policies are among the assignments
+    searched
+        the hyperparameter that is found by a line search, if there is one
     state, scalar_state
         what is remembered for each coordinate, and once for all
     assignments
@@ -48,6 +50,7 @@ class Program:
     def __init__(self, rule: UpdateRule) -> None:
         self.rule = rule
         self.numbers: tuple[Hyperparameter, ...] = tuple(each for each in rule.hyperparameters if each.is_number)
+        self.searched = next((each for each in rule.hyperparameters if isinstance(each.value, LineSearch)), None)
         policies = [each for each in rule.hyperparameters if isinstance(each.value, Policy)]
         self.state: tuple[State, ...] = rule.state
         self.scalar_state = tuple(state for each in policies for state in _adapted(each).state) + rule.scalar_state
@@ -55,7 +58,7 @@ class Program:
         for each in rule.hyperparameters:
             if isinstance(each.value, Policy):
                 first += _adapted(each).assignments
-            elif not each.is_number:
+            elif not each.is_number and each is not self.searched:
                 first.append((each.symbol, each.value.subs(t, rule.step_number)))
         self.assignments: tuple[Assignment, ...] = (*first, *rule.assignments)
         self.coordinates = {rule.parameter, rule.gradient, *(each.symbol for each in rule.state)}

@@ -72,12 +72,18 @@ class Policy:
         return self.name
 
 
+class LineSearch:
+    """A learning rate that is found anew in every step, by looking along the direction of the step."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Hyperparameter:
     """What the user chooses: its argument name, symbol, value, the range it must lie in, and how to choose it.
 
-    The value is a number; or an expression in the step's number t, a schedule; or a `Policy`. Raises `StatementError`
-    where it is none of these, or leaves the range.
+    The value is a number; an expression in the step's number t, a schedule; a `Policy`; or a `LineSearch`. Raises
+    `StatementError` where it is none of these, or leaves the range.
 
     >>> Hyperparameter("momentum", sp.Symbol("mu"), 1.5, symbols.FRACTION, "0.9 is common")
     Traceback (most recent call last):
@@ -93,6 +99,8 @@ class Hyperparameter:
 
     def __post_init__(self) -> None:
         value = self.value
+        if isinstance(value, LineSearch):
+            return
         if isinstance(value, Policy):
             self._check(value.initial, f"{self.name} = {value.initial}", self.range)
         elif isinstance(value, sp.Expr) and value.free_symbols:
@@ -106,13 +114,6 @@ class Hyperparameter:
     def is_number(self) -> bool:
         """Whether the value is the same in every step."""
         return isinstance(self.value, float)
-
-    @property
-    def at_first(self) -> float:
-        """The value in the first step, as far as it is known beforehand."""
-        if isinstance(self.value, Policy):
-            return self.value.initial
-        return self.value if isinstance(self.value, float) else float(self.value.subs(symbols.t, 1))
 
     def _check(self, number: float, said: str, bounds: sp.Interval) -> None:
         if not (math.isfinite(number) and sp.Float(number) in bounds):

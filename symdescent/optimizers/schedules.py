@@ -65,13 +65,13 @@ def cosine(learning_rate: float, steps: int, final: float = 0.0) -> sp.Expr:
 def warmup(learning_rate: Any, steps: int) -> sp.Expr:
     r"""The rate rises linearly for some steps to where a schedule (or a constant rate) begins, and then follows it.
 
-    >>> float(warmup(0.1, 10).subs(t, 5)), float(warmup(exponential(0.1, 0.5), 10).subs(t, 11))
-    (0.05, 0.05)
+    >>> [round(float(warmup(exponential(0.1, 0.5), 10).subs(t, step)), 3) for step in (5, 10, 11)]
+    [0.05, 0.1, 0.05]
     """
     length = _count("steps", steps)
-    schedule = learning_rate if isinstance(learning_rate, sp.Expr) else _positive("learning_rate", learning_rate)
     if isinstance(learning_rate, Policy):
         raise StatementError(f"a warmup leads to a number or an expression in t, not to {learning_rate}")
+    schedule = learning_rate if isinstance(learning_rate, sp.Expr) else _positive("learning_rate", learning_rate)
     after = schedule.subs(t, t - length + 1)
     return sp.Piecewise((schedule.subs(t, 1) * t / length, t < length), (after, True))
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 import sympy as sp
+from sympy.printing.precedence import PRECEDENCE
 
 theta, g, eta = sp.Symbol("theta", real=True), sp.Symbol("g", real=True), sp.Symbol("eta", positive=True)
 t, B = sp.Symbol("t", integer=True, positive=True), sp.Symbol("B", integer=True, positive=True)
@@ -50,7 +51,7 @@ class Total(sp.Function):
         inside = self.args[0]
         if inside.is_Pow and inside.exp == 2 and exp is None:
             return rf"\left\lVert {printer._print(inside.base)} \right\rVert^{{2}}"
-        body = rf"\sum {printer.parenthesize(inside, 65)}"
+        body = rf"\sum {printer.parenthesize(inside, PRECEDENCE['Mul'] - 1)}"
         return body if exp is None else rf"\left({body}\right)^{{{exp}}}"
 
 

@@ -40,6 +40,17 @@ def validate(rule: UpdateRule) -> None:
             )
         known.add(symbol)
     _validate_scalars(rule)
+    _validate_search(rule)
+
+
+def _validate_search(rule: UpdateRule) -> None:
+    """A line search looks along the gradient: the rule must go there."""
+    searched = rule.program.searched
+    if searched is not None and not rule.program.is_plain_descent:
+        raise StatementError(
+            f"{rule.name}: the {searched.name} is found by a line search, which goes along the gradient: use it with "
+            "GradientDescent (or Newton), or give a number or a schedule"
+        )
 
 
 def _validate_scalars(rule: UpdateRule) -> None:
@@ -71,6 +82,8 @@ def _given(rule: UpdateRule) -> list[sp.Symbol]:
     outside = [
         symbol for symbol, used in ((rule.loss, program.uses_loss), (rule.epoch_steps, program.uses_epochs)) if used
     ]
+    if program.searched is not None:
+        outside.append(program.searched.symbol)
     return [rule.parameter, rule.gradient, rule.step_number, *outside, *(each.symbol for each in declared)]
 
 
