@@ -18,6 +18,8 @@ from symdescent.optimizers import LBFGS
 class QuasiNewton(Stepped):
     """One call of ``scipy.optimize.minimize(method="L-BFGS-B")``, watched from its callback."""
 
+    watches_itself = True
+
     def __init__(self, compiled: CompiledLoss, optimizer: LBFGS, bound: Bound) -> None:
         super().__init__(compiled, optimizer, bound)
         self.chunk = 2**62  # SciPy's loop is not cut

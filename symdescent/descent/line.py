@@ -48,7 +48,7 @@ def _first_zero(line: ExactLineSearch, objective: Objective, x: Any, direction: 
         return float(gradient @ direction) if math.isfinite(value) else math.nan
 
     low, low_slope = 0.0, slope
-    high = 1.0 / max(1.0, float(np.max(np.abs(direction))))
+    high = 0.01 * max(1.0, float(np.max(np.abs(x)))) / float(np.max(np.abs(direction)))
     for _ in range(200):
         high_slope = slope_at(high)
         if math.isnan(high_slope):  # outside the domain: the minimum, if there is one, lies nearer

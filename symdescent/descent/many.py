@@ -6,7 +6,7 @@ import math
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -110,8 +110,8 @@ def descend_many(
     with ThreadPoolExecutor(max_workers=threads or os.cpu_count() or 1) as pool:
         futures = [pool.submit(run.go, stopping) for run, stopping in runs]
         try:
-            for future in futures:
-                future.result()
+            while wait(futures, timeout=0.2).not_done:  # in pieces, so that Ctrl-C is heard
+                pass
         except KeyboardInterrupt:
             stop.set()
         return Descents(future.result() for future in futures)

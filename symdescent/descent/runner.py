@@ -87,6 +87,7 @@ class Runner(ABC):
     def rows(self) -> tuple[Any, Any]:
         """The rows of the history, and of the trajectory in the order of the parameters (or no columns)."""
 
+    watches_itself = False  # whether `advance` calls the callback
     epoch = 0
     rate: float | None = None
     patience = 0
@@ -124,7 +125,7 @@ class Runner(ABC):
                 if self.stop is not None and self.stop.is_set():
                     raise KeyboardInterrupt
                 now = min(self.chunk, target - self.nit)
-                if stopping.every is not None:
+                if stopping.every is not None and not self.watches_itself:
                     now = min(now, stopping.every - self.nit % stopping.every)
                 began, done = time.perf_counter(), self.nit
                 self.advance(now, stopping)
@@ -132,7 +133,7 @@ class Runner(ABC):
                 if bar is not None:
                     bar.show(self.nit, self.last[0])
                 due = stopping.every is None or self.nit % stopping.every == 0
-                if stopping.callback is not None and due and self._asked_to_stop(stopping):
+                if stopping.callback is not None and due and not self.watches_itself and self._asked_to_stop(stopping):
                     self.status = results.CALLBACK if self.status == results.RUNNING else self.status
         except KeyboardInterrupt:
             self.status = results.INTERRUPTED

@@ -93,7 +93,7 @@ class Stepped(Runner):
             return results.DIVERGED if math.isfinite(self.fun) else results.NOT_FINITE
         if self.uses_gradient and not math.isfinite(self.norm):
             return results.NOT_FINITE
-        if self.uses_gradient and stopping.gtol and self.norm <= stopping.gtol:
+        if self.uses_gradient and (self.norm <= stopping.gtol if stopping.gtol else self.norm == 0.0):
             return results.GRADIENT
         if stopping.ftol and abs(self.previous - self.fun) <= stopping.ftol and self.settled:
             return results.LOSS
@@ -116,6 +116,13 @@ class Stepped(Runner):
     def rows(self) -> tuple[Any, Any]:
         """History and trajectory."""
         return np.array(self.table, dtype=float).reshape(-1, 4), np.array(self.path).reshape(-1, self.x.size)
+
+    def restart(self) -> None:
+        """Be ready to go on: the point where a test ended the descent is evaluated again, and counted once."""
+        if self.status in (results.GRADIENT, results.LOSS, results.NOT_FINITE, results.DIVERGED) and self.uses_gradient:
+            self.objective.values -= 1
+            self.objective.gradients -= 1
+        super().restart()
 
     def copy(self) -> Stepped:
         """The same descent, with arrays of its own."""
