@@ -279,6 +279,12 @@ class Loss:
 
         return descend_many(self._compiled, starts, data, optimizer, **options)
 
+    def code(self, target: str = "numba", optimizer: Any = None) -> str:
+        """Return a standalone module with the loss, its gradient and a descent. See `symdescent.export.code.code`."""
+        from symdescent.export.code import code
+
+        return code(self, target, optimizer)
+
 
 def _restored(kind: type[Loss], statement: Statement) -> Loss:
     loss = kind.__new__(kind)

@@ -33,6 +33,7 @@ FLOORS = (
     ("loss",),
     ("derivation",),
     ("study",),
+    ("export",),
     ("plots",),
     ("cli", "__main__"),
 )

@@ -117,7 +117,7 @@ class ArrayPrinter(ScalarPrinter):
         axes = tuple(index for index in order if index in self.axes(node))
         shift = _shift(axes, order, node in self.batched)
         written = self._own(node, ATOM if shift else SELECT)
-        where = "" if set(slices) == {":"} else f"[..., {', '.join(slices)}]"
+        where = "" if set(slices) == {":"} else f"[{'..., ' * bool(self.scalars)}{', '.join(slices)}]"
         return f"{name}{where} += {_transposed(written, self.axes(node), axes)}{shift}"
 
     def _assign(self, node: Node, name: str, parts: Sequence[str], sign: str = "") -> None:
@@ -156,7 +156,7 @@ class ArrayPrinter(ScalarPrinter):
                     continue
                 found = {part.payload} if part.op == "index" else {index for a in part.args for index in self._axes[a]}
                 self._axes[part] = self._sorted(found - {part.payload} if part.op in REDUCTIONS else found)
-                scalar = part.op == "symbol" and part.payload not in self.integers
+                scalar = part.op == "symbol" and part.payload not in self.integers and bool(self.scalars)
                 if scalar or any(argument in self.batched for argument in part.args):
                     self.batched.add(part)
         return self._axes[node]

@@ -68,20 +68,31 @@ def lambdify(statement: Statement) -> ArrayFunctions:
     """
     writer = KernelWriter(statement)
     statement = writer.statement
-    root = _masked(statement.graph, expand(statement.graph, [statement.root]))[0]
-    value, helpers = _function(writer, "value", "The loss.", {None: [((), root)]})
-    gradient, more = _function(writer, "gradient", "The gradient, by parameter.", _gradient_parts(statement))
+    (value, gradient), helpers = array_functions(writer)
     imports = "import numpy as np\n"
     if "on." in value + gradient:
         imports += "\nfrom symdescent.elementary import numeric as on\n"
     title = f'"""Value and gradient of a loss, on arrays.{writer.stated()}"""\n\n{imports}'
-    source = "\n\n".join([title, *map(_helper_source, sorted(helpers | more)), value, gradient])
+    source = "\n\n".join([title, *map(helper_source, sorted(helpers)), value, gradient])
     filename = f"<symdescent {hashlib.sha256(source.encode()).hexdigest()[:16]}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     namespace: dict[str, Any] = {}
     exec(compile(source, filename, "exec"), namespace)
     arguments = _Arguments(statement, Binder(statement), writer.signature(Names(), outputs=False))
     return ArrayFunctions(arguments.before(namespace["value"]), arguments.before(namespace["gradient"]), source)
+
+
+def array_functions(writer: KernelWriter, broadcasting: bool = True) -> tuple[tuple[str, str], set[str]]:
+    """The sources of ``value`` and ``gradient`` on arrays, and the helpers that they call.
+
+    With `broadcasting`, what is stated as a scalar may be given as an array.
+    """
+    statement = writer.statement
+    root = _masked(statement.graph, expand(statement.graph, [statement.root]))[0]
+    value, helpers = _function(writer, "value", "The loss.", {None: [((), root)]}, broadcasting)
+    parts = _gradient_parts(statement)
+    gradient, more = _function(writer, "gradient", "The gradient, by parameter.", parts, broadcasting)
+    return (value, gradient), helpers | more
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +157,9 @@ class _Arguments:
 # -- functions --------------------------------------------------------------------------------------------------------
 
 
-def _function(writer: KernelWriter, name: str, said: str, parts: Mapping[Any, Sequence[Part]]) -> tuple[str, set[str]]:
+def _function(
+    writer: KernelWriter, name: str, said: str, parts: Mapping[Any, Sequence[Part]], broadcasting: bool
+) -> tuple[str, set[str]]:
     """The source of a function that returns one result for each key of `parts`, and the helpers that it calls."""
     statement, names = writer.statement, Names()
     signature = writer.signature(names, outputs=False)
@@ -155,6 +168,7 @@ def _function(writer: KernelWriter, name: str, said: str, parts: Mapping[Any, Se
     ends = [node for listed in parts.values() for _, node in listed]
     things = (*statement.parameters, *writer.data)
     scalars = [signature.names[t] for t in things if not isinstance(t, ARRAYS) and t not in statement.samples]
+    scalars = scalars if broadcasting else []
     order = loop_order([*ends, *(place for listed in parts.values() for places, _ in listed for place in places)])
     printer = ArrayPrinter(statement, names, scalars, frozenset(writer.extents), order)
     direct = [key for key, listed in parts.items() if key is not None and printer.is_direct(key, listed)]
@@ -236,7 +250,7 @@ def _narrowed(graph: Graph, roots: Sequence[Node]) -> list[Node]:
 _ARRAY_HELPERS: dict[str, Any] = {"exp_difference": exp_difference, "centred": centred, "add_at": add_at}
 
 
-def _helper_source(name: str) -> str:
+def helper_source(name: str) -> str:
     """The source of a helper: its own version for arrays, else that for scalars, which has no branches."""
     function: Any = _ARRAY_HELPERS.get(name) or getattr(scalar, name)
     return inspect.getsource(function).replace("  # type: ignore[no-untyped-def]", "")

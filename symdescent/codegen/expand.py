@@ -14,8 +14,11 @@ from typing import Any
 from symdescent.graph import REDUCTIONS, Graph, Node, reachable
 
 
-def expand(graph: Graph, roots: Sequence[Node]) -> list[Node]:
-    """Return the roots with every stable head that is no function of the target language written out."""
+def expand(graph: Graph, roots: Sequence[Node], guarded: bool = True) -> list[Node]:
+    """Return the roots with every stable head that is no function of the target language written out.
+
+    `guarded` keeps 1 - x as a factor from being fused with others by the compiler's flags.
+    """
     done: dict[Node, Node] = {}
     parts: dict[Node, tuple[Node, Node]] = {}
     for node in reachable(roots):
@@ -27,7 +30,7 @@ def expand(graph: Graph, roots: Sequence[Node]) -> list[Node]:
             done[node] = _share(graph, node.payload, args[0], parts[node.args[1]])
         elif node.op == "call" and node.payload == "others":
             done[node] = args[0]
-        elif node.op == "mul" and len(args) > 1 and args[0].number is None:
+        elif guarded and node.op == "mul" and len(args) > 1 and args[0].number is None:
             done[node] = graph.mul(*(_complement(graph, factor) for factor in args))
         else:
             done[node] = graph.rebuild(node, args) if list(node.args) != args else node

@@ -250,6 +250,11 @@ def helper_sources(names: set[str]) -> list[str]:
     return [f"@exact\n{_SOURCES[name]}" for name in sorted(names)]
 
 
+def helper_text(name: str) -> str:
+    """The source of a helper, as plain Python."""
+    return _SOURCES[name]
+
+
 def _helper_texts() -> dict[str, str]:
     """The source of each helper without remarks for the type checker, from one reading of the module's text."""
     text = inspect.getsource(scalar).replace("  # type: ignore[no-untyped-def]", "")

@@ -17,15 +17,18 @@ from symdescent.optimizers import UpdateRule
 from symdescent.optimizers.program import Phase
 from symdescent.optimizers.symbols import totals
 
+INDICES = ("q", "r", "s", "u", "v")
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A parameter in generated code: its name, that of its gradient, and whether it is an array, of what rank."""
+    """A parameter in generated code: its name, that of its gradient, its rank, and for nested loops its lengths."""
 
     parameter: Any
     name: str
     gradient: str
     rank: int
+    lengths: tuple[str, ...] = ()
 
     @property
     def is_array(self) -> bool:
@@ -38,12 +41,19 @@ class UpdateWriter:
 
     `shared` names the hyperparameters and what is remembered once for all coordinates, `states` what is remembered for
     each coordinate of a parameter; `outside` gives the text of the step's number, the loss and the steps of an epoch.
+    `nested` writes one loop for each axis of an array, for code that is read, instead of one over a flat view.
     After `lines`, `helpers` holds the functions that are called, `allocations` the buffers to be made beforehand.
     """
 
     def __init__(
-        self, rule: UpdateRule, places: Sequence[Place], names: Names, outside: Mapping[sp.Symbol, str]
+        self,
+        rule: UpdateRule,
+        places: Sequence[Place],
+        names: Names,
+        outside: Mapping[sp.Symbol, str],
+        nested: bool = False,
     ) -> None:
+        self.nested = nested
         self.rule, self.program, self.places, self.names = rule, rule.program, places, names
         self.helpers: set[str] = set()
         self.allocations: list[str] = []
@@ -98,8 +108,7 @@ class UpdateWriter:
             if place.is_array:
                 flat, lines = self.flattened(place, self._entering(place, [term]))
                 yield from lines
-                yield f"for q in range({self.count(place, flat)}):"
-                yield f"    {name} += {self._text(self._names(place, flat), term)}"
+                yield from self._looped(place, flat, [f"{name} += {self._text(self._names(place, flat), term)}"])
 
     def _entering(self, place: Place, expressions: Sequence[sp.Expr]) -> list[str]:
         """The arrays of a parameter that some expressions read or assign, its own name first."""
@@ -114,21 +123,32 @@ class UpdateWriter:
         return known | {s: own[place.parameter, s] for s in self.program.kept if (place.parameter, s) in own}
 
     def flattened(self, place: Place, arrays: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-        """The flat views of arrays of a parameter, and the statements that make them."""
-        if place.rank == 1:
+        """The arrays of a parameter as the loops read them: flat views, and the statements that make them."""
+        if place.rank == 1 or self.nested:
             return {name: name for name in arrays}, []
         flat = {name: self.names.fresh(f"{name}_flat", "flat") for name in arrays}
         return flat, [f"{view} = {name}.reshape(-1)" for name, view in flat.items()]
 
-    def count(self, place: Place, flat: Mapping[str, str]) -> str:
-        """The text of the number of a parameter's coordinates."""
-        return f"{flat.get(place.name, place.name)}.{'shape[0]' if place.name in flat or place.rank == 1 else 'size'}"
+    def _looped(self, place: Place, flat: Mapping[str, str], body: Sequence[str]) -> Iterator[str]:
+        """The statements for every coordinate of an array."""
+        pad = ""
+        for axis, letter in enumerate(self._letters(place)):
+            whole = flat.get(place.name, place.name)
+            size = f"{whole}.shape[0]" if place.rank == 1 or place.name in flat else f"{whole}.size"
+            size = place.lengths[axis] if self.nested else size
+            yield f"{pad}for {letter} in range({size}):"
+            pad += "    "
+        yield from (f"{pad}{line}" for line in body)
+
+    def _letters(self, place: Place) -> tuple[str, ...]:
+        return INDICES[: place.rank] if self.nested else INDICES[:1]
 
     def _names(self, place: Place, flat: Mapping[str, str] | None = None) -> dict[sp.Symbol, str]:
         """How a rule's symbols are read for a parameter: at the coordinate q of its flat arrays, or as scalars."""
         own = self._arrays(place)
         if flat is not None:
-            own = {symbol: f"{flat[name]}[q]" for symbol, name in own.items() if name in flat}
+            letters = ", ".join(self._letters(place))
+            own = {symbol: f"{flat[name]}[{letters}]" for symbol, name in own.items() if name in flat}
         return {**self.shared, **own}
 
     def scalar_parameter(self, place: Place, phase: Phase) -> list[str]:
@@ -158,7 +178,7 @@ class UpdateWriter:
         inside += [self._assign(names, symbol, expression) for symbol, expression in phase.assignments]
         if changes:
             inside += [*moved("new", entry), f"{entry} = new"]
-        return [*lines, f"for q in range({self.count(place, flat)}):", *(f"    {line}" for line in inside)]
+        return [*lines, *self._looped(place, flat, inside)]
 
     def _assign(self, names: dict[sp.Symbol, str], symbol: sp.Symbol, expression: sp.Expr) -> str:
         if symbol not in names:  # an abbreviation
@@ -167,7 +187,7 @@ class UpdateWriter:
 
     def _text(self, names: Mapping[sp.Symbol, str], expression: sp.Expr) -> str:
         graph = Graph()
-        (node,) = expand(graph, [Lowering(graph).lower(expression)])
+        (node,) = expand(graph, [Lowering(graph).lower(expression)], guarded=not self.nested)
 
         def refer(part: Node) -> str | None:
             if part.op != "symbol":

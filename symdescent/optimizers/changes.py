@@ -52,8 +52,12 @@ def clipping(rule: UpdateRule, value: float | None, norm: float | None) -> Updat
     if norm is None:
         chosen = Hyperparameter("clip_value", bound, value, POSITIVE, advice)
         return _preceded(rule, "clipping", [(changed, sp.Max(-bound, sp.Min(bound, rule.gradient)))], [chosen])
-    scale = _symbol(rule, "s", nonnegative=True)
-    shrunk = [(scale, sp.Min(1, bound / Norm(rule.gradient))), (changed, scale * rule.gradient)]
+    scale, size = _symbol(rule, "s", nonnegative=True), _symbol(rule, "n_g", nonnegative=True)
+    shrunk = [
+        (size, Norm(rule.gradient)),
+        (scale, sp.Piecewise((bound / size, size > bound), (1, True))),
+        (changed, scale * rule.gradient),
+    ]
     return _preceded(rule, "clipping", shrunk, [Hyperparameter("clip_norm", bound, norm, POSITIVE, advice)])
 
 

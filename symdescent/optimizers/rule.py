@@ -249,7 +249,8 @@ class UpdateRule:
         >>> from symdescent.optimizers import GradientDescent
         >>> print(GradientDescent(0.1).with_clipping(norm=1.0))
         gradient descent with clipping: learning_rate η = 0.1, clip_norm c = 1
-          s' = Min(1, c/‖g‖)
+          n_g' = ‖g‖
+          s' = Piecewise((c/n_g', c < n_g'), (1, True))
           g_c' = s'*g
           θ' = θ - η*g_c'
         """

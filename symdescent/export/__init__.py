@@ -1,0 +1,1 @@
+"""Standalone programs: a loss, its gradient and the steps of an update rule, in several languages."""

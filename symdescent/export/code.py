@@ -1,0 +1,117 @@
+"""`code`: a standalone program for a loss and an update rule, in a language of choice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from symdescent.errors import StatementError, SymdescentError
+from symdescent.export import arrays, c, loops
+from symdescent.export.canonical import program
+from symdescent.export.example import example
+from symdescent.optimizers import UpdateRule
+
+if TYPE_CHECKING:
+    from symdescent.loss import Loss
+
+TARGETS = ("python", "numpy", "numba", "c", "jax")
+
+
+def code(loss: Loss, target: str = "numba", optimizer: UpdateRule | None = None) -> str:
+    r"""Return a standalone module: the loss, its gradient and, with an optimizer, one step and the loop over steps.
+
+    Parameters
+    ----------
+    target
+        ``"python"`` (lists and `math` alone), ``"numpy"``, ``"numba"``, ``"c"`` (C99) or ``"jax"``
+    optimizer
+        an `UpdateRule`; its hyperparameters become constants of the module. A step reads all samples
+
+    The text is the same for equal statements, needs nothing of symdescent, and ends with a `main` that tries it on
+    built-in numbers.
+
+    Raises `StatementError` for an unknown target, and for an optimizer that is no update rule.
+
+    >>> import sympy as sp, symdescent as sd
+    >>> w = sp.Symbol("w")
+    >>> text = code(sd.Loss((w - 3)**2, w), "python", sd.GradientDescent(0.1))
+    >>> print(text[text.index("def step"):text.index("def descend")].strip())
+    def step(w, g_w):
+        '''One step of gradient descent.'''
+        w = w - g_w * learning_rate
+        return w
+    """
+    if target not in TARGETS:
+        raise StatementError(f"target={target!r} is not one of {', '.join(map(repr, TARGETS))}")
+    if optimizer is not None and (not isinstance(optimizer, UpdateRule) or optimizer.program.searched is not None):
+        raise StatementError(
+            f"{optimizer} is no update rule with fixed steps, from which code can be written: use GradientDescent(0.1)"
+            ", Adam(0.01) or a rule of your own, or leave the optimizer out for the loss and its gradient"
+        )
+    statement = loss.statement
+    title = list(_title(loss, optimizer, target))
+    values = example(statement)
+    if target in ("numpy", "jax"):
+        write = arrays.numpy if target == "numpy" else arrays.jax
+        return write(statement, optimizer, title, values)
+    made = program(statement, optimizer, title)
+    named = None if values is None else _by_name(made.things, values, made)
+    if target == "c":
+        return c.c(made, named, title)
+    return loops.numba(made, named) if target == "numba" else loops.python(made, named)
+
+
+def _by_name(things: Any, values: Any, made: Any) -> dict[str, Any]:
+    """The example's values by identifier; lengths without a symbol are read off the arrays."""
+    import numpy as np
+
+    named = {name: values[thing] for name, thing in things.items() if thing in values}
+    for argument in (*made.parameters, *made.data):
+        for axis, length in enumerate(argument.shape):
+            if length == f"{argument.name}_{axis}":
+                named.setdefault(length, np.shape(named[argument.name])[axis])
+    return named
+
+
+def _title(loss: Loss, rule: UpdateRule | None, target: str) -> Iterator[str]:
+    """What the module computes: the loss, its gradient and where it is derived, the equations of the rule."""
+    yield f"A loss and its gradient{', and a descent by ' + _safe(rule.name) if rule else ''}."
+    statement = loss.statement
+    mean = {"mean": "the mean over the samples of ", "sum": "the sum over the samples of "}[statement.reduction]
+    yield from _shown(f"Loss: {mean if statement.samples else ''}", statement.expression)
+    for parameter, component in loss.gradient.items():
+        places = loss.gradient.indices.get(parameter)
+        shown = parameter[places] if places else parameter
+        yield from _shown(f"Gradient by {shown}{_number_of(loss, parameter)}: ", component)
+    if rule is not None:
+        yield "One step (a prime marks what is new):"
+        yield from (f"  {_safe(line.strip())}" for line in str(rule).split("\n")[1:])
+    if target == "c":
+        yield "Build and try it: cc -O2 -std=c99 descent.c -o descent -lm && ./descent"
+        yield "As a library: cc -O2 -std=c99 -fPIC -shared -DNO_MAIN descent.c -o libdescent.so -lm"
+        yield "Matrices are stored row by row."
+
+
+def _number_of(loss: Loss, parameter: Any) -> str:
+    """Which line of the derivation ends in this component."""
+    try:
+        steps = len(loss.derivation(parameter))
+    except (SymdescentError, RecursionError):
+        return ""
+    return f" (step {steps} of its derivation)"
+
+
+def _shown(label: str, expression: Any) -> Iterator[str]:
+    written = _safe(str(expression))
+    if len(written) <= 400:
+        yield _safe(label) + written
+
+
+def _safe(text: str) -> str:
+    """Text that can end neither a docstring nor a remark."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    return re.sub(r"\*/", "* /", printable.replace("\\", "/").replace('"', "'"))
+
+
+__all__ = ["TARGETS", "code"]

@@ -1,0 +1,360 @@
+"""Generated programs: each target runs, agrees with the compiled descent, and can be read."""
+
+from __future__ import annotations
+
+import ast
+import ctypes
+import inspect
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import sympy as sp
+
+import symdescent as sd
+from symdescent.optimizers import Norm, Total, f, g, t, theta
+from symdescent.optimizers import eta as rate
+
+n, d, K = sp.symbols("n d K", integer=True, positive=True)
+i, j, k = sp.symbols("i j k", integer=True)
+w, b, x, y = sp.symbols("w b x y")
+Base, Sum = sp.IndexedBase, sp.Sum
+X, Y, W = Base("X", shape=(n, d)), Base("y", shape=(n,)), Base("w", shape=(d,))
+B, C, U = Base("B", shape=(d, K)), Base("c", shape=(n,)), Base("u", shape=(n,))
+A, T, V = sp.MatrixSymbol("A", n, d), sp.MatrixSymbol("T", n, K), sp.MatrixSymbol("V", d, K)
+RANDOM = np.random.default_rng(12)
+XS, YS = np.round(RANDOM.normal(size=(11, 3)), 3), np.round(RANDOM.normal(size=11), 3)
+LABELS, TABLE = RANDOM.integers(0, 4, 11), np.round(RANDOM.normal(size=(11, 4)), 3)
+score = Sum(X[i, j] * B[j, k], (j, 0, d - 1))
+residual = Y[i] - b - Sum(X[i, j] * W[j], (j, 0, d - 1))
+bare, lam = Base("z"), sp.Symbol("lambda")
+odd, reserved = sp.Symbol("w; import os"), sp.Symbol("double")
+
+# loss, start, data and extents by name
+LOSSES = {
+    "scalar": (sd.Loss((1 - x) ** 2 + 100 * (y - x**2) ** 2, [x, y]), {"x": -1.2, "y": 1.0}, {}),
+    "per sample": (
+        sd.Loss(sp.log(1 + sp.exp(-y * (w * x + b))) + lam * w**2, [w, b], samples=[x, y]),
+        {"w": 0.3, "b": -0.2},
+        {"x": XS[:, 0], "y": np.sign(YS), "lambda": 0.01, "n": 11},
+    ),
+    "indexed": (
+        sd.Loss(Sum(residual**2, (i, 0, n - 1)) / n + Sum(sp.Abs(W[j]), (j, 0, d - 1)) / 10, [W, b]),
+        {"w": np.array([0.5, -1.0, 0.25]), "b": 0.1},
+        {"X": XS, "y": YS, "n": 11, "d": 3},
+    ),
+    "matrix": (
+        sd.Loss(sp.Trace((A * V - T).T * (A * V - T)) / n, V),
+        {"V": np.ones((3, 4)) / 4},
+        {"A": XS, "T": TABLE, "n": 11, "d": 3, "K": 4},
+    ),
+    "softmax": (
+        sd.Loss(
+            Sum(sd.logsumexp(score, (k, 0, K - 1)) - Sum(X[i, j] * B[j, C[i]], (j, 0, d - 1)), (i, 0, n - 1)) / n, B
+        ),
+        {"B": np.zeros((3, 4))},
+        {"X": XS, "c": LABELS, "n": 11, "d": 3, "K": 4},
+    ),
+    "chain": (
+        sd.Loss(Sum(10 * (U[i + 1] - U[i] ** 2) ** 2 + (1 - U[i]) ** 2, (i, 0, n - 2)), U),
+        {"u": np.linspace(-0.5, 0.5, 9)},
+        {"n": 9},
+    ),
+    "conditions": (
+        sd.Loss(
+            sp.Piecewise((x**2, x < 1), (2 * x - 1, True))
+            + sp.Max(y, 2 * y, -1)
+            + sp.sin(x * y) / (2 + sp.tanh(y))
+            + y**4,
+            [x, y],
+        ),
+        {"x": 2.0, "y": 1.5},
+        {},
+    ),
+    "special functions": (
+        sd.Loss(
+            sp.loggamma(x) + sp.erf(x * y) + sp.atan2(y, x) + sp.sqrt(x) ** 3 + x ** sp.Rational(5, 2) + y**2, [x, y]
+        ),
+        {"x": 1.7, "y": 0.6},
+        {},
+    ),
+}
+LONG = {
+    "names that mean something": (
+        sd.Loss((odd - 1) ** 2 + (reserved + 2) ** 4, [odd, reserved]),
+        {odd: 0.3, reserved: 0.1},
+        {},
+    )
+}
+velocity, lowest, size = sp.symbols("v f_low n_g", real=True)
+SIGNED = sd.UpdateRule(
+    "sign momentum",
+    [(velocity, sp.Rational(1, 2) * velocity + sp.sign(g)), (theta, theta - rate / sp.sqrt(t) * velocity)],
+    [sd.Hyperparameter("learning_rate", rate, 0.01)],
+    [sd.State(velocity)],
+)
+POLYAK = sd.UpdateRule(
+    "Polyak's step size",
+    [(rate, (f - lowest) / (Total(g**2) + 1)), (theta, theta - rate * g / 10)],
+    [sd.Hyperparameter("lowest", lowest, -5.0)],
+)
+TURNED = sd.UpdateRule(
+    "unit velocity",
+    [
+        (velocity, velocity / 2 + g),
+        (size, Norm(velocity)),
+        (theta, theta - sp.Rational(1, 100) * velocity / (size + 1)),
+    ],
+    state=[sd.State(velocity)],
+)
+S = sd.schedules
+RULES = {
+    "GradientDescent": sd.GradientDescent(0.001),
+    "Momentum": sd.Momentum(0.001),
+    "Nesterov": sd.Momentum(0.001, nesterov=True, lr_in_velocity=True),
+    "AdaGrad": sd.AdaGrad(0.1),
+    "AdaGrad optax": sd.AdaGrad(0.1, flavor="optax"),
+    "AdaDelta": sd.AdaDelta(),
+    "RMSprop": sd.RMSprop(0.01, centered=True, momentum=0.5),
+    "Adam": sd.Adam(0.01),
+    "Adam amsgrad": sd.Adam(0.01, amsgrad=True, flavor="keras"),
+    "AdamW": sd.AdamW(0.01),
+    "NAdam": sd.NAdam(0.01),
+    "Lion": sd.Lion(0.001, weight_decay=0.1),
+    "decayed": sd.Momentum(0.001).with_weight_decay(0.1),
+    "clipped": sd.Adam(0.01).with_weight_decay(0.01).with_clipping(norm=0.5),
+    "clipped by value": sd.GradientDescent(0.01).with_clipping(value=0.3),
+    "cosine": sd.Adam(S.warmup(S.cosine(0.05, 60, final=0.001), 10)),
+    "step": sd.GradientDescent(S.step(0.001, 0.5, every=20)),
+    "plateau": sd.GradientDescent(S.plateau(0.002, factor=0.5)),
+    "sign momentum": SIGNED,
+    "Polyak": POLYAK,
+    "unit velocity": TURNED,
+}
+STEPS = 100
+
+
+def expected(loss, start, data, rule):
+    given = {key: value for key, value in data.items() if key not in ("n", "d", "K")} or None
+    needed = {key: data[key] for key in ("n", "d", "K") if key in data and not given}
+    return loss.descend(start, {**(given or {}), **needed} or None, rule, steps=STEPS, gtol=0).x
+
+
+def module(text: str) -> dict:
+    space = {"__name__": "generated"}
+    exec(compile(text, "<generated>", "exec"), space)
+    return space
+
+
+def listed(value):
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+def with_python(text, start, data):
+    space = module(text)
+    values = {name: listed(np.array(v) if np.ndim(v) else v) for name, v in {**start, **data}.items()}
+    return called(space["descend"], values, start)
+
+
+def with_arrays(text, start, data):
+    space = module(text)
+    values = {name: np.array(v) if np.ndim(v) else v for name, v in {**start, **data}.items()}
+    _, *reached = space["descend"](**arguments(space["descend"], values), steps=STEPS)
+    return np.concatenate([np.ravel(np.asarray(part)) for part in reached])
+
+
+def with_numba(text, start, data):
+    name = "generated_by_the_tests"
+    space = ModuleType(name)
+    path = Path(os.environ["SYMDESCENT_CACHE"]) / f"{name}.py"
+    path.write_text(text, encoding="utf-8")
+    space.__file__ = str(path)
+    sys.modules[name] = space
+    exec(compile(text.replace("cache=True, ", ""), str(path), "exec"), space.__dict__)
+    values = {key: np.array(v) if np.ndim(v) else v for key, v in {**start, **data}.items()}
+    return called(space.descend.py_func, values, start, space.descend)
+
+
+def arguments(function, values):
+    wanted = [name for name in inspect.signature(function).parameters if name != "steps"]
+    return {name: found(name, values) for name in wanted}
+
+
+def found(name, values):
+    """A value by identifier: a reserved name has a number, an array's length is read off the array."""
+    if name in values:
+        return values[name]
+    length = re.fullmatch(r"(\w+)_(\d)", name)
+    if length and length.group(1) in values:
+        return np.shape(values[length.group(1)])[int(length.group(2))]
+    return values[{"p0": odd, "double": reserved, "d0": "lambda"}[name]]
+
+
+def called(signature, values, start, function=None):
+    """Call `descend`: arrays are changed in place, numbers are returned after the loss."""
+    given = arguments(signature, values)
+    result = (function or signature)(*given.values(), STEPS)
+    numbers = iter(result[1:] if isinstance(result, tuple) else ())
+    return np.concatenate([np.ravel(values[p] if np.ndim(values[p]) else next(numbers)) for p in start])
+
+
+def with_c(text, start, data, tmp_path):
+    source, library = tmp_path / "descent.c", tmp_path / "descent.so"
+    source.write_text(text, encoding="utf-8")
+    command = ["gcc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O2", "-DNO_MAIN", "-fPIC", "-shared"]
+    subprocess.run([*command, str(source), "-o", str(library), "-lm"], check=True, capture_output=True)
+    descend = ctypes.CDLL(str(library)).descend
+    head = re.search(r"double descend\((.*?)\) \{", text).group(1)
+    values, passed, outs = {**start, **data}, [], []
+    for argument in head.split(", "):
+        kind, name = argument.rsplit(" ", 1)
+        name = name.removeprefix("*")
+        if name.endswith("_out"):
+            outs.append(ctypes.c_double())
+            passed.append(ctypes.byref(outs[-1]))
+        elif name == "steps":
+            passed.append(ctypes.c_long(STEPS))
+        else:
+            value = found(name.removesuffix("_") if name not in values else name, values)
+            if "*" in argument:
+                array = np.ascontiguousarray(value, dtype=np.int64 if "long" in kind else np.float64).copy()
+                values[name] = array
+                passed.append(array.ctypes.data_as(ctypes.c_void_p))
+            else:
+                passed.append(ctypes.c_long(int(value)) if kind == "long" else ctypes.c_double(value))
+    descend.restype = ctypes.c_double
+    descend(*passed)
+    numbers = iter(outs)
+    return np.concatenate([np.ravel(values[p] if np.ndim(values[p]) else next(numbers).value) for p in start])
+
+
+def run(target, text, start, data, tmp_path):
+    start = {key: np.array(v) if np.ndim(v) else v for key, v in start.items()}
+    if target == "c":
+        return with_c(text, start, data, tmp_path)
+    return {"python": with_python, "numpy": with_arrays, "jax": with_arrays, "numba": with_numba}[target](
+        text, start, data
+    )
+
+
+needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no C compiler to translate the text with")
+TARGETS = [
+    pytest.param(each, marks=needs_gcc) if each == "c" else each for each in ("python", "numpy", "numba", "c", "jax")
+]
+ALL = LOSSES | LONG
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", ALL)
+def test_every_loss_in_every_target(name, target, tmp_path):
+    # an index, a shape, a bracket or a function that another language reads in another way
+    loss, start, data = ALL[name]
+    rule = RULES["Adam"]
+    text = loss.code(target, rule)
+    np.testing.assert_allclose(
+        run(target, text, start, data, tmp_path), expected(loss, start, data, rule), rtol=1e-12, atol=1e-14
+    )
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_in_every_target(rule, target, tmp_path):
+    # a state that begins elsewhere, a step number that begins at 0, an update that reads what it has changed
+    loss, start, data = LOSSES["indexed"]
+    if target == "numba" and rule not in ("Adam amsgrad", "NAdam", "clipped", "plateau", "unit velocity", "Polyak"):
+        pytest.skip("the text is that of the target python with decorators, and is compiled for other rules")
+    text = loss.code(target, RULES[rule])
+    wanted = expected(loss, start, data, RULES[rule])
+    np.testing.assert_allclose(run(target, text, start, data, tmp_path), wanted, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("rule", [None, sd.RMSprop(0.01)], ids=["loss alone", "RMSprop"])
+@pytest.mark.parametrize("target", TARGETS)
+def test_programs_can_be_tried_at_once(target, rule, tmp_path):
+    # a main that does not run, or prints other numbers than the loss has
+    loss, start, _ = LOSSES["indexed"]
+    text = loss.code(target, rule)
+    path = tmp_path / ("descent.c" if target == "c" else "descent.py")
+    path.write_text(text, encoding="utf-8")
+    command = [sys.executable, str(path)]
+    if target == "c":
+        subprocess.run(["gcc", "-O2", "-std=c99", str(path), "-o", str(tmp_path / "descent"), "-lm"], check=True)
+        command = [str(tmp_path / "descent")]
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=120)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    first = float(done.stdout.split("\n")[0].split()[1])
+    from symdescent.export.example import example
+
+    values = example(loss.statement)
+    names = {str(getattr(thing, "name", thing)): value for thing, value in values.items()}
+    assert first == pytest.approx(
+        loss.compile().value({p: names[p] for p in start}, {"X": names["X"], "y": names["y"]}), rel=1e-12
+    )
+    if rule is not None:
+        assert float(done.stdout.split("\n")[1].split()[3]) < first
+
+
+@pytest.mark.parametrize("target", ["python", "numpy", "numba", "c", "jax"])
+def test_programs_stand_alone_and_are_the_same_twice(target):
+    # an import of this package, an order that changes from run to run
+    loss, _, _ = LOSSES["softmax"]
+    text = loss.code(target, RULES["clipped"])
+    assert text == sd.Loss(loss.expression, loss.parameters).code(target, RULES["clipped"])
+    if target == "c":
+        assert text.isascii() or "θ" in text
+        return
+    imported = {
+        alias.name.split(".")[0] if isinstance(node, ast.Import) else str(node.module)
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+    }
+    allowed = {"python": {"math"}, "numpy": {"numpy", "math"}, "numba": {"numba", "numpy", "math"}, "jax": {"jax"}}[
+        target
+    ]
+    assert imported <= allowed
+    assert "symdescent" not in text
+
+
+def test_the_title_says_what_is_computed():
+    loss = sd.Loss((y - w * x) ** 2, w, samples=[x, y])
+    text = loss.code("numpy", sd.Momentum(0.1))
+    title = ast.get_docstring(ast.parse(text))
+    assert "Loss: the mean over the samples of (-w*x + y)**2" in title
+    steps = len(loss.derivation(w))
+    assert f"Gradient by w (step {steps} of its derivation): " in title
+    assert "v' = μ*v + g" in title and "θ' = θ - η*v'" in title
+    assert "cc -O2 -std=c99" in loss.code("c", sd.Momentum(0.1))
+
+
+def test_names_cannot_break_out():
+    nasty = sp.Symbol('a"""; import os; """*/ system("x"); /*')
+    loss = sd.Loss((nasty - 1) ** 2, nasty)
+    rule = sd.UpdateRule('"""\n*/ x', [(theta, theta - rate * g)], [sd.Hyperparameter("learning_rate", rate, 0.1)])
+    for target in ("python", "numpy", "numba", "jax"):
+        tree = ast.parse(loss.code(target, rule))
+        assert not any(isinstance(node, ast.Import) and node.names[0].name == "os" for node in ast.walk(tree))
+    text = loss.code("c", rule)
+    outside = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    assert "system" not in outside and "import" not in outside
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("fortran",), "target='fortran' is not one of 'python', 'numpy', 'numba', 'c', 'jax'"),
+        (("c", sd.Newton()), "no update rule with fixed steps"),
+        (("c", sd.GradientDescent(sd.Backtracking())), "no update rule with fixed steps"),
+        (("c", "adam"), "no update rule"),
+    ],
+)
+def test_what_cannot_be_written(arguments, message):
+    with pytest.raises(sd.StatementError, match=message):
+        LOSSES["scalar"][0].code(*arguments)
