@@ -65,9 +65,20 @@ def softmax_gradient(p, batch):
     return (XS[batch].T @ share / len(batch)).ravel()
 
 
+def offset_gradient(p, batch):
+    weights, offsets = p[: 3 * D].reshape(D, 3), p[3 * D :]
+    scores = XS[batch] @ weights + offsets
+    share = np.exp(scores - scores.max(axis=1, keepdims=True))
+    share /= share.sum(axis=1, keepdims=True)
+    share[np.arange(len(batch)), LABELS[batch]] -= 1
+    return np.concatenate([(XS[batch].T @ share / len(batch)).ravel(), share.mean(axis=0)])
+
+
 inner = sp.Sum(X[i, j] * W[j], (j, 0, d - 1)) - Y[i]
 B, C, L = sp.IndexedBase("B", shape=(d, K)), sp.IndexedBase("c", shape=(n,)), sp.Sum
 score = L(X[i, j] * B[j, k], (j, 0, d - 1))
+O = sp.IndexedBase("o", shape=(K,))
+shifted = score + O[k]
 CASES = {
     "scalars": (
         sd.Loss((y - w * x - b) ** 2 + lam * w**2, [w, b], samples=[x, y]),
@@ -83,6 +94,12 @@ CASES = {
         sum_gradient,
     ),
     "matrices": (sd.Loss((A * V - T).T * (A * V - T) / n, V), START, {"A": XS, "T": TARGETS}, square_gradient),
+    "softmax with offsets": (
+        sd.Loss(L(sd.logsumexp(shifted, (k, 0, K - 1)) - shifted.subs(k, C[i]), (i, 0, n - 1)) / n, [B, O]),
+        {"B": RANDOM.normal(size=(D, 3)), "o": RANDOM.normal(size=3)},
+        {"X": XS, "c": LABELS},
+        offset_gradient,
+    ),
     "softmax": (
         sd.Loss(L(sd.logsumexp(score, (k, 0, K - 1)) - L(X[i, j] * B[j, C[i]], (j, 0, d - 1)), (i, 0, n - 1)) / n, B),
         RANDOM.normal(size=(D, 3)),
@@ -93,7 +110,8 @@ CASES = {
 
 
 def flat(start):
-    return np.array(list(start.values())) if isinstance(start, dict) else np.ravel(start).astype(float)
+    parts = list(start.values()) if isinstance(start, dict) else [start]
+    return np.concatenate([np.ravel(part).astype(float) for part in parts])
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -185,6 +185,7 @@ class _DescentWriter:
         locals_ = [(self._scalar_name(p, s), place) for place, (p, s) in enumerate(self.scalars, FIRST_SCALAR)]
         lines = [
             '"""Descend for a number of steps; what is reached is left in the arrays."""',
+            *self._batch_bounds(),
             *body.allocations,
             *self.update.allocations,
             *(f"{name} = measured[{place}]" for name, place in locals_),
@@ -272,6 +273,13 @@ class _DescentWriter:
         return self.signature.names[parameter] if symbol is None else self.update.states[parameter, symbol]
 
     # -- batches --------------------------------------------------------------------------------------------------
+
+    def _batch_bounds(self) -> list[str]:
+        """Buffers are as long as the largest batch."""
+        if not self.sampled:
+            return []
+        first, count = (self.signature.names[symbol] for symbol in (FIRST, COUNT))
+        return [f"{first} = 0", f"{count} = min(batch_size, samples)"]
 
     def _batch_begun(self) -> list[str]:
         """Where in the order of the samples we are: `base` is the epoch's beginning, `inside` the place in it."""

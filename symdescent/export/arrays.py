@@ -152,6 +152,8 @@ class _Module:
         begins += [f"{name} = {_number(initial[s])}" for s, name in shared.items()]
         arguments = [*carried, *slopes.values(), *extra]
         step = _function("step", arguments, f"One step of {_plain(rule.name)}: the new values.", lines, carried)
+        if "np.where(" in step:  # both branches are computed
+            step = f'@np.errstate(all="ignore")\n{step}'
         return (
             step,
             self._loop(carried, list(slopes.values()), extra, begins, list(parameters.values())),
@@ -317,7 +319,7 @@ class _JaxModule(_Module):
         written = written.replace('@np.errstate(all="ignore")\n', "")
         head = written.index('"""', 3) + 3
         lines = [_without_changes(line) for line in written[head:].split("\n")]
-        body = re.sub(r"(?<![\w.])np\.", "jnp.", "\n".join(lines))
+        body = re.sub(r"(?<![\w.])np\.", "jnp.", "\n".join(line.rstrip() for line in lines))
         return written[:head] + re.sub(r"\nimport numpy as np\n", self._imports(body), body, count=1)
 
     @staticmethod

@@ -279,6 +279,19 @@ class UpdateRule:
             pass
         return values[self.parameter], {each.symbol.name: values[each.symbol] for each in self.program.states}
 
+    def derivation_table(self, loss: Any, start: Any, steps: int = 5, data: Any = None, language: str = "en") -> Any:
+        r"""Return the first steps on a loss with the numbers filled in: :math:`w_1 = 0 - 0.1 \cdot (-6) = 0.6`.
+
+        The same as ``loss.descend(start, data, rule, steps=steps).table(steps)``; see `Descent.table`.
+
+        >>> import symdescent as sd
+        >>> w = sp.Symbol("w")
+        >>> table = sd.GradientDescent(0.1).derivation_table(sd.Loss((w - 3)**2, w), 0, steps=2)
+        >>> [round(row.parameters[w], 6) for row in table.rows]
+        [0.0, 0.6]
+        """
+        return loss.descend(start, data, self, steps=steps, gtol=0).table(steps, language)
+
     # -- printed --------------------------------------------------------------------------------------------------
 
     def latex(self) -> str:
