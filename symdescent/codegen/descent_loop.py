@@ -403,6 +403,8 @@ class _DescentWriter:
                 if update.rate_is_assigned and self.program.rate in dict(phase.assignments):  # rows were begun above
                     lines += [f"if due == counters[{STRIDE}]:", f"    history[row - 1, 3] = {update.rate}"]
                 continue
+            once, phase = update.reciprocals(phase)
+            lines += once
             for place in update.places:
                 if place.is_array:
                     lines += update.array_parameter(place, phase, *([] if self.sampled else [_measured_change]))

@@ -85,6 +85,20 @@ class UpdateWriter:
         lines = (f"# {line.strip()}" for line in str(self.rule).splitlines()[1:])
         return [line for line in lines if line.isascii()]
 
+    def reciprocals(self, phase: Phase) -> tuple[list[str], Phase]:
+        """Divisions by what all coordinates share, done once a step: the statements, and what is left of a phase."""
+        found: dict[sp.Expr, sp.Symbol] = {}
+        lines: list[str] = []
+        assignments = []
+        for symbol, expression in phase.assignments:
+            for part in expression.atoms(sp.Pow):
+                shared = not part.base.free_symbols & self.program.coordinates and bool(part.base.free_symbols)
+                if part.exp == -1 and shared and part not in found:
+                    found[part] = dummy = sp.Dummy("reciprocal", real=True)
+                    lines.append(self._assign(self.shared, dummy, part))
+            assignments.append((symbol, expression.xreplace(found)))
+        return lines, Phase(phase.scalar, tuple(assignments))
+
     def scalars(self, phase: Phase) -> list[str]:
         """The assignments of a phase that are carried out once."""
         lines: list[str] = []

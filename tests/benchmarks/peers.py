@@ -21,6 +21,7 @@ LIBRARIES = {  # module -> distribution
     "numpy": "numpy",
     "numba": "numba",
     "jax": "jax",
+    "optax": "optax",
     "torch": "torch",
     "sklearn": "scikit-learn",
     "symengine": "symengine",

@@ -72,6 +72,45 @@ double descend_tested(double *place, double rate, int64_t steps, double gtol, do
   return step;
 }
 
+/* -- Adam on the same ----------------------------------------------------------------------------------------- */
+
+double adam_bare(double *place, double rate, double beta1, double beta2, double epsilon, int64_t steps) {
+  double x = place[0], y = place[1], mx = 0.0, my = 0.0, vx = 0.0, vy = 0.0, p1 = 1.0, p2 = 1.0;
+  for (int64_t step = 0; step < steps; step++) {
+    double one = 1.0 - x, t = y - x * x;
+    double gx = -400.0 * x * t - 2.0 * one, gy = 200.0 * t;
+    p1 *= beta1;
+    p2 *= beta2;
+    mx = beta1 * mx + (1.0 - beta1) * gx;
+    my = beta1 * my + (1.0 - beta1) * gy;
+    vx = beta2 * vx + (1.0 - beta2) * gx * gx;
+    vy = beta2 * vy + (1.0 - beta2) * gy * gy;
+    x -= rate * (mx / (1.0 - p1)) / (sqrt(vx / (1.0 - p2)) + epsilon);
+    y -= rate * (my / (1.0 - p1)) / (sqrt(vy / (1.0 - p2)) + epsilon);
+  }
+  place[0] = x;
+  place[1] = y;
+  return steps;
+}
+
+/* -- an epoch of stochastic descent on logistic regression, in a given order -------------------------------------- */
+
+double sgd_logistic(const double *X, const double *y, const int64_t *order, double *w, int64_t n, int64_t d, double rate) {
+  double total = 0.0;
+  for (int64_t k = 0; k < n; k++) {
+    const double *x = X + order[k] * d;
+    double s = 0.0;
+#pragma omp simd reduction(+ : s)
+    for (int64_t j = 0; j < d; j++) s += w[j] * x[j];
+    double z = y[order[k]] * s, e = exp(-fabs(z));
+    total += log1p(e) + (z > 0.0 ? 0.0 : -z);
+    double step = rate * y[order[k]] * (z >= 0.0 ? e : 1.0) / (1.0 + e);
+#pragma omp simd
+    for (int64_t j = 0; j < d; j++) w[j] += step * x[j];
+  }
+  return total;
+}
+
 /* -- models over samples, for data of either type ---------------------------------------------------------------- */
 
 #define MODELS(type, suffix)                                                                                           \

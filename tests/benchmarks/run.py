@@ -22,6 +22,8 @@ NAMES = {  # name -> module and function
     "softmax": ("evaluations", "softmax"),
     "hidden": ("evaluations", "hidden"),
     "least-squares": ("descents", "least_squares"),
+    "adam": ("optimizers", "adam"),
+    "sgd": ("optimizers", "stochastic"),
     "cache": ("processes", "cache"),
     "import": ("processes", "imports"),
 }
