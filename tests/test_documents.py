@@ -15,8 +15,9 @@ def blocks(text, language):
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/guide.md"])
-def test_the_examples_run_as_they_stand(name):
+def test_the_examples_run_as_they_stand(name, tmp_path, monkeypatch):
     # an example that names what no longer exists
+    monkeypatch.chdir(tmp_path)  # some write files
     text = (ROOT / name).read_text(encoding="utf-8")
     namespace = {}
     printed = io.StringIO()
@@ -27,8 +28,9 @@ def test_the_examples_run_as_they_stand(name):
         assert shown in printed.getvalue()
 
 
-def test_the_values_in_comments_are_what_the_expressions_give():
+def test_the_values_in_comments_are_what_the_expressions_give(tmp_path, monkeypatch):
     # a comment in README or guide that lies
+    monkeypatch.chdir(tmp_path)
     checked = 0
     for name in ("README.md", "docs/guide.md"):
         namespace = {}
@@ -67,3 +69,13 @@ def test_the_homework_sheet_is_solved(tmp_path, monkeypatch):
     for text in sheets.values():
         assert all(f"Problem {number}" in text for number in range(1, 9))
         assert "wrong by the constant factor 2" in text
+
+
+def test_an_optimizer_of_ones_own_finds_the_minimum():
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        source = (ROOT / "examples" / "own_optimizer.py").read_text(encoding="utf-8")
+        exec(compile(source, "own_optimizer.py", "exec"), {"__name__": "own_optimizer"})
+    text = printed.getvalue()
+    assert "normed momentum    x = 1.00" in text
+    assert "v' = μ*v + g" in text and "double descent_step(" in text

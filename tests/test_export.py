@@ -267,8 +267,6 @@ def test_every_loss_in_every_target(name, target, tmp_path):
 def test_every_rule_in_every_target(rule, target, tmp_path):
     # a state that begins elsewhere, a step number that begins at 0, an update that reads what it has changed
     loss, start, data = LOSSES["indexed"]
-    if target == "numba" and rule not in ("Adam amsgrad", "NAdam", "clipped", "plateau", "unit velocity", "Polyak"):
-        pytest.skip("the text is that of the target python with decorators, and is compiled for other rules")
     text = loss.code(target, RULES[rule])
     wanted = expected(loss, start, data, RULES[rule])
     np.testing.assert_allclose(run(target, text, start, data, tmp_path), wanted, rtol=1e-12, atol=1e-14)

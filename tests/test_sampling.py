@@ -77,8 +77,8 @@ def offset_gradient(p, batch):
 inner = sp.Sum(X[i, j] * W[j], (j, 0, d - 1)) - Y[i]
 B, C, L = sp.IndexedBase("B", shape=(d, K)), sp.IndexedBase("c", shape=(n,)), sp.Sum
 score = L(X[i, j] * B[j, k], (j, 0, d - 1))
-O = sp.IndexedBase("o", shape=(K,))
-shifted = score + O[k]
+OFFSET = sp.IndexedBase("o", shape=(K,))
+shifted = score + OFFSET[k]
 CASES = {
     "scalars": (
         sd.Loss((y - w * x - b) ** 2 + lam * w**2, [w, b], samples=[x, y]),
@@ -95,7 +95,7 @@ CASES = {
     ),
     "matrices": (sd.Loss((A * V - T).T * (A * V - T) / n, V), START, {"A": XS, "T": TARGETS}, square_gradient),
     "softmax with offsets": (
-        sd.Loss(L(sd.logsumexp(shifted, (k, 0, K - 1)) - shifted.subs(k, C[i]), (i, 0, n - 1)) / n, [B, O]),
+        sd.Loss(L(sd.logsumexp(shifted, (k, 0, K - 1)) - shifted.subs(k, C[i]), (i, 0, n - 1)) / n, [B, OFFSET]),
         {"B": RANDOM.normal(size=(D, 3)), "o": RANDOM.normal(size=3)},
         {"X": XS, "c": LABELS},
         offset_gradient,

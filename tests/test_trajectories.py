@@ -144,6 +144,13 @@ NORMED = sd.UpdateRule(
 )
 
 
+MIXED = sd.UpdateRule(
+    name="unit steps after momentum, in one line",
+    assignments=[(old, 0.5 * old + g), (theta, theta - 0.1 / sp.sqrt(t) * old / Norm(old))],
+    state=[sd.State(old)],
+)
+
+
 def polyak(p, slope, value, memory, number):
     return p - value / (slope @ slope) * slope, memory
 
@@ -174,7 +181,7 @@ TWICE = {
 @pytest.mark.parametrize("form", TWICE)
 @pytest.mark.parametrize(
     ("rule", "reference"),
-    [(POLYAK, polyak), (BARZILAI_BORWEIN, barzilai_borwein), (NORMED, normed)],
+    [(POLYAK, polyak), (BARZILAI_BORWEIN, barzilai_borwein), (NORMED, normed), (MIXED, normed)],
     ids=lambda r: str(r)[:12],
 )
 def test_rules_with_sums_over_coordinates(rule, reference, form):

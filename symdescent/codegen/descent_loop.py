@@ -30,7 +30,7 @@ STATUS, STEPS, ROWS, DUE, STRIDE, BASE, INSIDE, EPOCHS, COUNTERS = range(9)
 # places in the array of measurements, which the scalar parameters and states follow
 PREVIOUS, VALUE, NORM, CHANGE, SEEN, TOTAL, FIRST_SCALAR = range(7)
 _ARGUMENTS = (
-    *("steps", "gtol", "xtol", "ftol", "limit", "epoch_steps"),
+    *("steps", "gtol", "xtol", "ftol", "limit"),
     *("measured", "counters", "history", "trajectory"),
 )
 _BATCH_ARGUMENTS = ("samples", "batch_size", "least", "epoch_losses")
@@ -52,6 +52,7 @@ _LOCALS = (
         "ahead",
     ),
     *("base", "inside", "epoch", "seen", "total_loss", "fetch", "fetch_row", "fetch_entry"),
+    "epoch_steps",
 )
 INNER = (FIRST, COUNT)  # extents that are no arguments
 
@@ -181,6 +182,7 @@ class _DescentWriter:
         data = tuple(thing for thing in (*signature.data, *signature.extents) if thing not in INNER)
         arguments += [signature.names[thing] for thing in data]
         arguments += [self.update.shared[each.symbol] for each in self.program.numbers]
+        arguments += ["epoch_steps"] * self.program.uses_epochs
         arguments += [*_ARGUMENTS, *(_BATCH_ARGUMENTS if self.sampled else ())]
         locals_ = [(self._scalar_name(p, s), place) for place, (p, s) in enumerate(self.scalars, FIRST_SCALAR)]
         lines = [

@@ -15,7 +15,7 @@ from symdescent.graph import Graph, Node
 from symdescent.notation.lower import Lowering
 from symdescent.optimizers import UpdateRule
 from symdescent.optimizers.program import Phase
-from symdescent.optimizers.symbols import totals
+from symdescent.optimizers.symbols import Total, totals
 
 INDICES = ("q", "r", "s", "u", "v")
 
@@ -103,6 +103,10 @@ class UpdateWriter:
         """The assignments of a phase that are carried out once."""
         lines: list[str] = []
         for symbol, expression in phase.assignments:
+            if isinstance(expression, Total) and symbol not in self.shared:
+                self.shared[symbol] = self.names.fresh(symbol.name, "u")
+                lines += self._total(self.shared[symbol], expression.args[0])
+                continue
             values: dict[sp.Expr, sp.Symbol] = {}
             for total in totals(expression):
                 dummy = sp.Dummy("total", real=True)

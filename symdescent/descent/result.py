@@ -176,8 +176,8 @@ def message(status: int, done: int, *, rate: float | None, tested: bool, value: 
         INTERRUPTED: f"interrupted after {done} steps; this is what was reached",
         STALE: f"the validation loss was not lower for {patience} epochs; the parameters are those with the lowest",
         CALLBACK: f"the callback stopped the descent after {done} steps",
-        NO_STEP: f"no step along the search direction lowers the loss any more after {done} steps: the loss is as small "
-        "as rounding lets it become, or its gradient is wrong",
+        NO_STEP: f"no step along the search direction lowers the loss any more after {done} steps: the loss is as "
+        "small as rounding lets it become, or its gradient is wrong",
     }
     if status == STEPS_DONE and tested:
         return messages[status] + (

@@ -24,7 +24,7 @@ from symdescent.optimizers import UpdateRule
 from symdescent.optimizers.symbols import Total, totals
 from symdescent.statement import ARRAYS, Statement
 
-_LOCALS = ("steps", "t", "loss", "main", "step", "descend", "np", "jnp", "jax", "carry", "gradient", "value")
+_LOCALS = ("steps", "t", "loss", "main", "step", "descend", "np", "jnp", "jax", "carry", "body", "gradient", "value")
 
 
 def numpy(statement: Statement, rule: UpdateRule | None, title: Sequence[str], values: Mapping[Any, Any] | None) -> str:

@@ -21,7 +21,7 @@ from symdescent.optimizers import UpdateRule
 from symdescent.statement import ARRAYS, Statement
 
 NUMBER, COUNT, ARRAY, DATA, POSITIONS = "number", "count", "array", "data", "positions"
-_LOCALS = ("steps", "t", "loss", "new", "q", "main", "step", "descend")
+_LOCALS = ("steps", "t", "loss", "new", "q", "main", "step", "descend", "fill", "zeros_like")
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,8 +102,7 @@ class Program:
         level: dict[sp.Symbol, int] = {}
         readers: dict[sp.Symbol, list[tuple[bool, int]]] = {}  # who read a symbol before it was assigned
         marked: list[tuple[int, bool, Assignment]] = []
-        for symbol, expression in self.assignments:
-            expression = written_out(expression)
+        for symbol, expression in self._totals_apart():
             scalar = symbol not in coordinates and not outside_totals(expression) & coordinates
             if not scalar:
                 coordinates.add(symbol)
@@ -116,6 +115,19 @@ class Program:
             marked.append((now, not scalar, (symbol, expression)))
         for (_, coordinate), group in groupby(sorted(marked, key=lambda each: each[:2]), key=lambda each: each[:2]):
             yield Phase(not coordinate, tuple(assignment for *_, assignment in group))
+
+    def _totals_apart(self) -> Iterator[Assignment]:
+        """The assignments with the sums that an assignment for each coordinate contains in scalars of their own."""
+        coordinates = set(self.coordinates)
+        for symbol, expression in self.assignments:
+            expression = written_out(expression)
+            if symbol in coordinates or outside_totals(expression) & coordinates:
+                coordinates.add(symbol)
+                for total in totals(expression):
+                    apart = sp.Dummy("total", real=True)
+                    yield apart, total
+                    expression = expression.xreplace({total: apart})
+            yield symbol, expression
 
     def _kept(self) -> Iterator[sp.Symbol]:
         remembered = {self.rule.parameter, self.rule.gradient, *(each.symbol for each in self.state)}

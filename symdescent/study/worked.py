@@ -20,6 +20,8 @@ from symdescent.derivation.page import Block, Chain, Line, Paragraph, Part, Rend
 from symdescent.derivation.symbols import LOSS, GradientOf
 from symdescent.derivation.wording import check_language
 from symdescent.descent import Descent
+from symdescent.descent.options import Stopping
+from symdescent.descent.runners import runner
 from symdescent.descent.samples import Batches, unflattened
 from symdescent.errors import StatementError
 from symdescent.optimizers import Norm, Total, UpdateRule
@@ -184,6 +186,8 @@ def _replay(descent: Descent, first: int) -> tuple[list[WorkedRow], bool]:
         if last and k == first:
             return rows, True
         values = rule.program.values(point, gradient, state, k + 1, loss, batches.epoch_steps if batches else 1)
+        if rule.program.searched is not None:
+            values[rule.program.searched.symbol] = _searched(descent, k)
         made = tuple(_filled(rule, values, offsets, k))
         rows.append(
             WorkedRow(
@@ -197,6 +201,13 @@ def _replay(descent: Descent, first: int) -> tuple[list[WorkedRow], bool]:
         point = np.asarray(values[rule.parameter], dtype=float)
         state = {each.symbol.name: values[each.symbol] for each in rule.program.states}
     return rows, True
+
+
+def _searched(descent: Descent, k: int) -> float:
+    """The step that a line search found in step k + 1, by making these steps again."""
+    assert descent.compiled is not None and descent.start is not None
+    again = runner(descent.compiled, descent.optimizer, descent.start)
+    return float(again.go(Stopping(k + 1, None, 0.0, 0.0, 0.0)).history["learning_rate"][k])
 
 
 def _places(statement: Statement, shapes: Mapping[Any, tuple[int, ...]]) -> dict[sp.Expr, Place]:
@@ -310,7 +321,9 @@ def _worked(row: WorkedRow, language: str) -> Iterator[Block]:
     yield Paragraph((*say("worked step", language, sp.Integer(row.k + 1)), ":"))
     yield Chain(
         tuple(
-            Line(Linked(*chain.sides[1:2], "=", chain.sides[2]), chain.sides[0])
+            Line(
+                Linked(chain.sides[1], "=", chain.sides[2]) if len(chain.sides) > 2 else chain.sides[1], chain.sides[0]
+            )
             for chain in (_filled_in(each, row.k + 1) for each in row.assignments)
         )
     )
@@ -319,7 +332,8 @@ def _worked(row: WorkedRow, language: str) -> Iterator[Block]:
 def _filled_in(each: Assignment, k: int) -> Linked:
     """An assignment as a chain: w with the index k = numbers = result; entries of arrays get no second index."""
     left = each.symbol if isinstance(each.symbol, sp.Indexed) else _at(each.symbol, sp.Integer(k))
-    return Linked(left, "=", each.filled, "=", number(each.value))
+    shown = number(each.value)
+    return Linked(left, "=", shown) if each.filled == shown else Linked(left, "=", each.filled, "=", shown)
 
 
 __all__ = ["Assignment", "WorkedRow", "WorkedTable", "table"]

@@ -32,14 +32,14 @@ def maximum(a, b):
 @fast
 def descend(learning_rate, momentum, steps, gtol, xtol, ftol, limit, measured, counters, history, trajectory):
     """Descend for a number of steps; what is reached is left in the arrays."""
-    x = measured[4]
-    y = measured[5]
-    x_v = measured[6]
-    y_v = measured[7]
+    x = measured[6]
+    y = measured[7]
+    x_v = measured[8]
+    y_v = measured[9]
     previous = measured[0]
     loss = norm = change = math.inf
-    due = counters[4]
-    row = counters[3]
+    due = counters[3]
+    row = counters[2]
     status = 0
     step = 0
     while step < steps and row < history.shape[0]:
@@ -52,7 +52,7 @@ def descend(learning_rate, momentum, steps, gtol, xtol, ftol, limit, measured, c
         if gtol >= 0.0 or due == 0:
             norm = maximum(abs(g_x), abs(g_y))
         if due == 0:
-            due = counters[5]
+            due = counters[4]
             history[row, 0] = counters[1] + step
             history[row, 1] = loss
             history[row, 2] = norm
@@ -64,7 +64,8 @@ def descend(learning_rate, momentum, steps, gtol, xtol, ftol, limit, measured, c
         if not abs(loss) <= limit:
             status = 5 if abs(loss) < math.inf else 4
             break
-        if not abs(g_x + g_y) < math.inf:
+        whole = g_x + g_y
+        if not abs(whole) < math.inf:
             status = 4
             break
         if norm <= gtol:
@@ -86,15 +87,15 @@ def descend(learning_rate, momentum, steps, gtol, xtol, ftol, limit, measured, c
         if change <= xtol:
             status = 2
             break
-    measured[4] = x
-    measured[5] = y
-    measured[6] = x_v
-    measured[7] = y_v
+    measured[6] = x
+    measured[7] = y
+    measured[8] = x_v
+    measured[9] = y_v
     measured[0] = previous
     measured[1] = loss
     measured[2] = norm
     measured[3] = change
-    counters[4] = due
-    counters[3] = row
+    counters[3] = due
+    counters[2] = row
     counters[1] += step
     counters[0] = status

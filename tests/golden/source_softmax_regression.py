@@ -54,6 +54,7 @@ def value(W, X, c, K, d, n):
     s2_all = np.empty(K)
     s1 = 0.0
     for i in range(n):
+        row1 = c[i]
         m1 = -math.inf
         for k in range(K):
             # s2 = Sum(W[k, j]*X[i, j], (j, 0, d - 1))
@@ -65,7 +66,7 @@ def value(W, X, c, K, d, n):
         # s3 = Sum(W[c[i], j]*X[i, j], (j, 0, d - 1))
         s3 = 0.0
         for j in range(d):
-            s3 += W[c[i], j] * float(X[i, j])
+            s3 += W[row1, j] * float(X[i, j])
         s4 = 0.0
         s5 = 0.0
         for k in range(K):
@@ -87,6 +88,7 @@ def value_and_gradient(W, X, c, K, d, n, g_W):
     t1 = 1.0 / float(n)
     s1 = 0.0
     for i in range(n):
+        row1 = c[i]
         m1 = -math.inf
         for k in range(K):
             # s2 = Sum(W[k, j]*X[i, j], (j, 0, d - 1))
@@ -98,7 +100,7 @@ def value_and_gradient(W, X, c, K, d, n, g_W):
         # s3 = Sum(W[c[i], j]*X[i, j], (j, 0, d - 1))
         s3 = 0.0
         for j in range(d):
-            s3 += W[c[i], j] * float(X[i, j])
+            s3 += W[row1, j] * float(X[i, j])
         s4 = 0.0
         s5 = 0.0
         for k in range(K):
@@ -113,7 +115,7 @@ def value_and_gradient(W, X, c, K, d, n, g_W):
         s1 += difference(difference(s3, m1), t5)
         t6 = 1.0 / (1.0 + t4)
         for k in range(K):
-            t7 = centred(1.0 if k == c[i] else 0.0, 1.0, difference(t3_all[k], t5), t6 * t2_all[k])
+            t7 = centred(1.0 if k == row1 else 0.0, 1.0, difference(t3_all[k], t5), t6 * t2_all[k])
             t8 = t1 * t7
             for j in range(d):
                 g_W[k, j] -= t8 * float(X[i, j])

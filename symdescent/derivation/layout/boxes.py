@@ -101,7 +101,7 @@ class Root:
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """A box in brackets: ``kind`` is one of "()", "[]", "{}", "||", "⌊⌋", "⌈⌉"."""
+    """A box in brackets: ``kind`` is one of "()", "[]", "{}", "||", "‖‖", "⌊⌋", "⌈⌉"."""
 
     body: Box
     kind: str = "()"

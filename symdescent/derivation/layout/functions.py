@@ -41,6 +41,7 @@ from symdescent.derivation.layout.core import (
 from symdescent.derivation.layout.names import indexed_box, symbol_box
 from symdescent.derivation.layout.order import is_indicator
 from symdescent.elementary import relu, sigmoid
+from symdescent.optimizers import Norm, Total
 
 # -- symbols and constants -------------------------------------------------------------------------------------------
 
@@ -112,8 +113,18 @@ def _fenced(kind: str) -> Callable[[Any, Setting], Laid]:
 
 
 layout_of(sp.Abs)(_fenced("||"))
+layout_of(Norm)(_fenced("‖‖"))
 layout_of(sp.floor)(_fenced("⌊⌋"))
 layout_of(sp.ceiling)(_fenced("⌈⌉"))
+
+
+@layout_of(Total)
+def _total(total: Any, setting: Setting) -> Laid:
+    """A sum over all coordinates: of squares, the square of a norm."""
+    inside = total.args[0]
+    if inside.is_Pow and inside.exp == 2:
+        return Laid(Scripts(Fence(box_of(inside.base, setting), "‖‖"), sup=Number("2")), POWER)
+    return applied(Name("Σ"), [inside], setting)
 
 
 @layout_of(sp.loggamma)

@@ -237,14 +237,16 @@ def _sizes(body: Box, size: int) -> tuple[str, str]:
 
 
 def _bracketed(kind: str, inside: str, sizes: tuple[str, str]) -> str:
-    marks = (r"\lvert", r"\rvert") if kind == "||" else (_BRACKETS[kind[0]], _BRACKETS[kind[1]])
+    bars = {"||": (r"\lvert", r"\rvert"), "‖‖": (r"\lVert", r"\rVert")}
+    marks = bars[kind] if kind in bars else (_BRACKETS[kind[0]], _BRACKETS[kind[1]])
     return beside((sizes[0] + marks[0], inside, sizes[1] + marks[1]))
 
 
 @tex.register
 def _(box: Delimiter, size: int = DISPLAY) -> str:
     side = "l" if box.opening else "r"
-    sign = f"\\{side}vert" if box.sign == "|" else _BRACKETS[box.sign]
+    bars = {"|": f"\\{side}vert", "‖": f"\\{side}Vert"}
+    sign = bars[box.sign] if box.sign in bars else _BRACKETS[box.sign]
     return sign if box.height < 1.5 else f"\\bigg{side}{sign}"
 
 
