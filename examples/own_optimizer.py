@@ -1,4 +1,4 @@
-"""An optimizer that no library has, stated in a few lines: its equations, a worked table, a fast descent, a program in C.
+"""An optimizer that no library has, in a few lines: its equations, a worked table, a fast descent, a program in C.
 
 Momentum whose step is normed: the velocity gives the direction, a schedule the length.
 """

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from symdescent.derivation.steps import Derivation as Derivation
     from symdescent.derivation.steps import Step as Step
     from symdescent.descent import Descent as Descent
+    from symdescent.descent import Descents as Descents
+    from symdescent.descent import Progress as Progress
     from symdescent.descent import load as load
     from symdescent.dual import Dual as Dual
     from symdescent.elementary import logsumexp as logsumexp
@@ -72,6 +74,8 @@ _HOME = {
     "Step": "derivation.steps",
     "Document": "derivation.document",
     "Descent": "descent",
+    "Descents": "descent",
+    "Progress": "descent",
     "UpdateRule": "optimizers",
     "load": "descent",
     "State": "optimizers",

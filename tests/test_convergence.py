@@ -285,3 +285,49 @@ def test_a_search_without_seed_is_the_same_twice():
     assert one.x.tobytes() == other.x.tobytes()
     fixed = loss.descend(start, optimizer=sd.RandomSearch(radius=0.1, shrink=1.0), steps=500)
     assert 1e-6 < distance(fixed, [[2.0, 0.0]]) < 0.1  # seed: no nearer than the step allows
+
+
+# -- what every optimizer must do -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_no_steps_leave_the_start_where_it_is(optimizer):
+    # a step too many, an evaluation that fails without one
+    loss, start, data, _ = PROBLEMS["logistic"]
+    found = loss.descend(start, data, OPTIMIZERS[optimizer]("logistic"), steps=0)
+    assert found.nit == 0 and found.x.tolist() == [0.0, 0.0, 0.0]
+    assert found.fun == pytest.approx(loss.compile().value(start, data), rel=1e-15)
+    assert len(found.history) == 1 and found.trajectory["w"].shape == (1, 3)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_start_is_only_read(optimizer):
+    # a descent that walks away with the caller's array, or needs floats
+    loss, _, data, _ = PROBLEMS["logistic"]
+    for start in (np.array([1.0, 2.0, 3.0]), np.array([1, 2, 3]), [1, 2, 3]):
+        before = np.array(start)
+        if isinstance(start, np.ndarray):
+            start.flags.writeable = False
+        found = loss.descend(start, data, OPTIMIZERS[optimizer]("logistic"), steps=5)
+        assert found.nit == 5 and np.array_equal(start, before) and not np.array_equal(found.x, before)
+        found.params["w"][0] = 99.0
+        assert found.resume(steps=0).x[0] != 99.0 if optimizer != "LBFGS" else True
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_leaving_the_domain_is_told(optimizer):
+    # NaN for an answer: the logarithm is undefined left of 0, and the loss falls towards it without bound
+    loss = sd.Loss(sp.log(x), x)
+    found = loss.descend(0.5, None, OPTIMIZERS[optimizer]("parabola"), steps=3000)
+    assert found.message
+    assert not found.success or found.status == 6, found
+    if not np.isfinite(found.fun):
+        assert "undefined" in found.message or "no minimum" in found.message
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_kink_is_a_minimum_too(optimizer):
+    # a step that jumps over |x - 1| for ever: the loss must not grow, whatever the rule
+    loss = sd.Loss(sp.Abs(x - 1) + (x - 1) ** 2, x)
+    found = loss.descend(0.0, None, OPTIMIZERS[optimizer]("parabola"), steps=4000)
+    assert found.fun <= 2.0 and np.isfinite(found.x).all()

@@ -174,3 +174,44 @@ def test_a_descent_made_by_hand_has_no_table():
         run.table()
     with pytest.raises(StatementError, match="language='fr'"):
         PARABOLA.descend(0, steps=3).table(language="fr")
+
+
+# -- rules with more than assignments for coordinates -----------------------------------------------------------------
+
+
+def test_sums_over_coordinates_are_shown_with_their_numbers():
+    rule = sd.GradientDescent(0.1).with_clipping(norm=1.0)
+    table = rule.derivation_table(VALLEY, {"x": -1.2, "y": 1.0}, steps=1)
+    size = np.hypot(215.6, 88.0)
+    values = {str(each.symbol): each.value for each in table.rows[0].assignments}
+    assert values["n_g"] == pytest.approx(size, rel=1e-12)
+    assert values["x"] == pytest.approx(-1.2 + 0.1 * 215.6 / size, rel=1e-12)
+    text = table.text()
+    assert "= ‖gₖ‖" in text and "n_[g,1] = 232.868\n" in text
+    assert r"\lVert g_k\rVert" in table.latex() and "‖" in table.html()
+
+
+def test_schedules_are_lines_of_the_table():
+    table = sd.GradientDescent(sd.schedules.exponential(0.1, 0.5)).derivation_table(PARABOLA, 0, steps=3)
+    rates = [row.assignments[0].value for row in table.rows[:3]]
+    np.testing.assert_allclose(rates, [0.1, 0.05, 0.025])
+    point = 0.0
+    for row, rate in zip(table.rows, rates, strict=False):
+        assert row.parameters[w] == pytest.approx(point)
+        point -= rate * 2 * (point - 3)
+
+
+def test_steps_that_were_found_along_the_gradient():
+    table = sd.GradientDescent(sd.ExactLineSearch()).derivation_table(
+        sd.Loss(x**2 + 3 * y**2, [x, y]), {"x": 3, "y": 1}, steps=2
+    )
+    first, second = table.rows[:2]
+    eta_1 = (36 + 36) / (2 * 36 + 6 * 36)
+    assert first.assignments[0].value == pytest.approx(3 - eta_1 * 6)
+    assert second.parameters[x] == pytest.approx(3 - eta_1 * 6)
+
+
+def test_other_optimizers_have_no_table():
+    run = PARABOLA.descend(0.0, optimizer=sd.NelderMead())
+    with pytest.raises(StatementError, match="is no update rule"):
+        run.table()

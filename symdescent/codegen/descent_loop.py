@@ -14,6 +14,7 @@ from typing import Any
 import sympy as sp
 
 from symdescent.codegen import tape
+from symdescent.codegen.fetching import AHEAD, FETCHING
 from symdescent.codegen.names import Names
 from symdescent.codegen.program import KernelWriter, Signature
 from symdescent.codegen.scalar_printer import HELPERS, extreme
@@ -77,42 +78,6 @@ _TABLE_BODY = (
     "for q in range(targets.shape[0]):",
     "    g_theta[targets[q]] += values[outputs[q + 1]]",
 )
-
-
-AHEAD = 8  # samples
-FETCHING = '''from llvmlite import ir
-from numba.core import types
-from numba.extending import intrinsic
-
-
-@intrinsic
-def fetch(typing_context, address):
-    """Ask for the cache line at an address; nothing waits for it."""
-
-    def generate(context, builder, signature, args):
-        pointer = builder.inttoptr(args[0], ir.PointerType(ir.IntType(8)))
-        word = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [pointer.type, word, word, word])
-        prefetch = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind)
-        builder.call(prefetch, [pointer, word(0), word(3), word(1)])
-        return context.get_dummy_value()
-
-    return types.void(types.intp), generate
-
-
-@fast
-def fetch_row(a, row):
-    """Ask for the beginning of a row; the rest follows by itself."""
-    begin = a.ctypes.data + row * a.strides[0]
-    for offset in range(0, min(a.strides[0], 1024), 64):
-        fetch(begin + offset)
-
-
-@fast
-def fetch_entry(a, place):
-    """Ask for an entry."""
-    fetch(a.ctypes.data + place * a.strides[0])
-'''
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,8 @@ class Descent:
         for `NelderMead`, the points of the simplex at the iterations of the history, best first
     compiled, start
         the loss and the checked start and data, with which `table` works out the first steps anew
+    run
+        all that `resume` and `save` go on from
     """
 
     x: Any

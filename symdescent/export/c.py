@@ -10,128 +10,9 @@ from typing import Any
 import numpy as np
 
 from symdescent.codegen.program import helper_text
+from symdescent.export.c_expressions import ARITHMETIC, DOUBLE, LONG, Expressions, c_name, c_number
 from symdescent.export.canonical import ARRAY, COUNT, DATA, NUMBER, POSITIONS, Argument, Function, Program
 from symdescent.export.lines import Line, read, statements
-
-DOUBLE, LONG = "double", "long"
-# names that mean something in C or in the headers that are used
-TAKEN = frozenset(
-    [
-        "auto",
-        "break",
-        "case",
-        "char",
-        "const",
-        "continue",
-        "default",
-        "do",
-        "double",
-        "else",
-        "enum",
-        "extern",
-        "float",
-        "for",
-        "goto",
-        "if",
-        "inline",
-        "int",
-        "long",
-        "register",
-        "restrict",
-        "return",
-        "short",
-        "signed",
-        "sizeof",
-        "static",
-        "struct",
-        "switch",
-        "typedef",
-        "union",
-        "unsigned",
-        "void",
-        "volatile",
-        "while",
-        "_Bool",
-        "_Complex",
-        "main",
-        "printf",
-        "malloc",
-        "calloc",
-        "free",
-        "size_t",
-        "NULL",
-        "INFINITY",
-        "NAN",
-        "HUGE_VAL",
-        "M_PI",
-        "M_E",
-        "EOF",
-        "stdin",
-        "stdout",
-        "stderr",
-        "bool",
-        "true",
-        "false",
-        "exp",
-        "log",
-        "sqrt",
-        "sin",
-        "cos",
-        "tan",
-        "asin",
-        "acos",
-        "atan",
-        "sinh",
-        "cosh",
-        "tanh",
-        "asinh",
-        "acosh",
-        "atanh",
-        "erf",
-        "erfc",
-        "tgamma",
-        "lgamma",
-        "atan2",
-        "pow",
-        "fabs",
-        "floor",
-        "ceil",
-        "expm1",
-        "log1p",
-        "fmod",
-        "labs",
-        "abs",
-        "exit",
-        "div",
-        "index",
-        "signgam",
-        "I",
-        "y0",
-        "y1",
-        "yn",
-        "j0",
-        "j1",
-        "jn",
-        "gamma",
-        "remainder",
-        "copysign",
-        "square",
-        "cube",
-        "remainder_of",
-        "entry_",
-    ]
-)
-_MATH = {
-    **{
-        name: name
-        for name in ("exp", "log", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh")
-    },
-    **{name: name for name in ("asinh", "acosh", "atanh", "erf", "erfc", "atan2", "expm1", "log1p", "floor", "ceil")},
-    "gamma": "tgamma",
-    "lgamma": "lgamma",
-}
-_COMPARE = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
-_ARITHMETIC = {ast.Add: ("+", 1), ast.Sub: ("-", 1), ast.Mult: ("*", 2), ast.Div: ("/", 2)}
 
 
 def c(program: Program, values: Mapping[str, Any] | None, title: Sequence[str]) -> str:
@@ -141,7 +22,7 @@ def c(program: Program, values: Mapping[str, Any] | None, title: Sequence[str]) 
     parts = [
         "/* " + "\n   ".join(title) + " */\n",
         "#include <math.h>\n#include <stdio.h>\n#include <stdlib.h>\n",
-        "".join(f"static const double {_name(n)} = {_number(v)};\n" for n, v in program.constants.items()),
+        "".join(f"static const double {c_name(n)} = {c_number(v)};\n" for n, v in program.constants.items()),
         "".join(f"{helper.head()};\n" for helper in helpers),
         *(helper.text() for helper in helpers),
         *(_Function(function, signatures).text() for function in program.functions),
@@ -159,7 +40,6 @@ def text_of(parts: Sequence[str]) -> str:
     return "\n".join(part for part in parts if part)
 
 
-_POWERS = {2: "square", 3: "cube"}
 _OWN = {
     "square": "static double square(double x) { return x * x; }\n",
     "cube": "static double cube(double x) { return x * x * x; }\n",
@@ -172,144 +52,8 @@ static long remainder_of(long a, long b) {
 }
 
 
-def _name(name: str) -> str:
-    return f"{name}_" if name in TAKEN else name
-
-
 # libraries of the system have functions called step and value, which a shared library would call in our place
 _FUNCTIONS = {"value": "loss_value", "step": "descent_step"}
-
-
-def _number(value: float) -> str:
-    if value != value:
-        return "NAN"
-    if value in (float("inf"), -float("inf")):
-        return "INFINITY" if value > 0 else "-INFINITY"
-    return repr(float(value))
-
-
-# -- expressions ------------------------------------------------------------------------------------------------------
-
-
-class _Expressions:
-    """Expressions in C; `kinds` tells which names are whole numbers, `shapes` how long the axes of arrays are."""
-
-    def __init__(self, kinds: dict[str, str], shapes: Mapping[str, Sequence[str]], positions: Iterable[str]) -> None:
-        self.kinds, self.shapes, self.positions = kinds, shapes, frozenset(positions)
-
-    def kind(self, node: ast.expr) -> str:
-        """Whether an expression is a whole number."""
-        if isinstance(node, ast.Constant):
-            return LONG if isinstance(node.value, int) else DOUBLE
-        if isinstance(node, ast.Name):
-            return self.kinds.get(node.id, DOUBLE)
-        if isinstance(node, ast.UnaryOp):
-            return self.kind(node.operand)
-        if isinstance(node, ast.BinOp):
-            both = {self.kind(node.left), self.kind(node.right)}
-            return LONG if both == {LONG} and not isinstance(node.op, ast.Div) else DOUBLE
-        if isinstance(node, ast.Subscript):
-            name = ast.unparse(node.value)
-            return LONG if name in self.positions or name.endswith(".shape") else DOUBLE
-        if isinstance(node, ast.Call):
-            name = ast.unparse(node.func)
-            if name in ("abs", "min", "max"):
-                return LONG if all(self.kind(argument) == LONG for argument in node.args) else DOUBLE
-            return LONG if name in ("int", "len") else DOUBLE
-        if isinstance(node, ast.IfExp):
-            return LONG if {self.kind(node.body), self.kind(node.orelse)} == {LONG} else DOUBLE
-        return DOUBLE
-
-    def text(self, node: ast.expr, context: int = 0) -> str:
-        """The expression, in brackets where the context (1 a sum, 2 a product, 3 a sign) binds more tightly."""
-        written, strength = self._text(node)
-        return f"({written})" if strength < context else written
-
-    def _text(self, node: ast.expr) -> tuple[str, int]:
-        if isinstance(node, ast.Constant):
-            value: Any = node.value
-            return (str(value) if isinstance(value, int) else _number(value)), 4
-        if isinstance(node, ast.Name):
-            return _name(node.id), 4
-        if isinstance(node, ast.Attribute):
-            return {"inf": "INFINITY", "nan": "NAN", "pi": "3.141592653589793", "e": "2.718281828459045"}[node.attr], 4
-        if isinstance(node, ast.UnaryOp):
-            if isinstance(node.op, ast.Not):
-                return f"!{self.text(node.operand, 4)}", 3
-            return f"-{self.text(node.operand, 3)}", 1
-        if isinstance(node, ast.BinOp):
-            return self._binary(node)
-        if isinstance(node, ast.BoolOp):
-            sign = " && " if isinstance(node.op, ast.And) else " || "
-            return sign.join(self.text(value, 4) for value in node.values), 0
-        if isinstance(node, ast.Compare):
-            return self._compare(node), 0
-        if isinstance(node, ast.IfExp):
-            return f"{self.text(node.test, 1)} ? {self.text(node.body, 1)} : {self.text(node.orelse, 1)}", 0
-        if isinstance(node, ast.Subscript):
-            return self._entry(node), 4
-        assert isinstance(node, ast.Call), ast.unparse(node)
-        return self._call(node)
-
-    def _binary(self, node: ast.BinOp) -> tuple[str, int]:
-        if isinstance(node.op, ast.Pow):
-            return self._power(node), 4
-        if isinstance(node.op, ast.Mod):
-            whole = self.kind(node) == LONG
-            return f"{'remainder_of' if whole else 'fmod'}({self.text(node.left)}, {self.text(node.right)})", 4
-        sign, strength = _ARITHMETIC[type(node.op)]
-        left, right = self.text(node.left, strength), self.text(node.right, strength + 1)
-        if isinstance(node.op, ast.Div) and self.kind(node.left) == self.kind(node.right) == LONG:
-            left = f"(double){self.text(node.left, 4)}"
-        return f"{left} {sign} {right}", strength
-
-    def _power(self, node: ast.BinOp) -> str:
-        base, exponent = node.left, node.right
-        number: Any = exponent.value if isinstance(exponent, ast.Constant) else None
-        if number in _POWERS:
-            if isinstance(base, (ast.Name, ast.Subscript)):
-                return f"({' * '.join([self.text(base, 3)] * int(number))})"
-            return f"{_POWERS[number]}({self.text(base)})"
-        return f"pow({self.text(base)}, {self.text(exponent)})"
-
-    def _compare(self, node: ast.Compare) -> str:
-        operands = [node.left, *node.comparators]
-        parts = [
-            f"{self.text(a, 1)} {_COMPARE[type(op)]} {self.text(b, 1)}"
-            for a, op, b in zip(operands, node.ops, operands[1:], strict=False)
-        ]
-        return parts[0] if len(parts) == 1 else " && ".join(f"({part})" for part in parts)
-
-    def _entry(self, node: ast.Subscript) -> str:
-        if isinstance(node.value, ast.Attribute):  # the length of an axis
-            return self.shapes[ast.unparse(node.value.value)][int(ast.unparse(node.slice))]
-        name = ast.unparse(node.value)
-        places = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        shape = self.shapes.get(name, ())
-        position = self.text(places[0])
-        for axis, place in enumerate(places[1:], 1):
-            length = shape[axis]
-            outer = position if re.fullmatch(r"\w+", position) else f"({position})"
-            length = length if re.fullmatch(r"\w+", length) else f"({length})"
-            position = f"{outer} * {length} + {self.text(place, 1)}"
-        return f"{_name(name)}[{position}]"
-
-    def _call(self, node: ast.Call) -> tuple[str, int]:
-        name = ast.unparse(node.func)
-        args = [self.text(argument) for argument in node.args]
-        if name == "float":
-            inner = node.args[0]
-            return (self.text(inner), 4) if self.kind(inner) == DOUBLE else (f"(double){self.text(inner, 4)}", 3)
-        if name == "int":
-            return f"(long){self.text(node.args[0], 4)}", 3
-        if name == "abs":
-            return f"{'labs' if self.kind(node) == LONG else 'fabs'}({args[0]})", 4
-        if name in ("min", "max"):
-            sign, (first, second) = "<" if name == "min" else ">", args
-            return f"({first} {sign} {second} ? {first} : {second})", 4
-        if name.startswith("math."):
-            return f"{_MATH[name.removeprefix('math.')]}({', '.join(args)})", 4
-        return f"{_name(name)}({', '.join(args)})", 4
 
 
 # -- functions --------------------------------------------------------------------------------------------------------
@@ -318,7 +62,7 @@ class _Expressions:
 class _Body:
     """The statements of one function in C."""
 
-    def __init__(self, expressions: _Expressions, known: Iterable[str], functions: Mapping[str, Function]) -> None:
+    def __init__(self, expressions: Expressions, known: Iterable[str], functions: Mapping[str, Function]) -> None:
         self.expressions, self.functions = expressions, functions
         self.known = set(known)
         self.declared: dict[str, str] = {}
@@ -342,7 +86,7 @@ class _Body:
             depth = line.depth + line.is_header
         body += ["    " * level + "}" for level in range(depth - 1, -1, -1)]
         kinds = {kind: [n for n, k in self.declared.items() if k == kind] for kind in (DOUBLE, LONG)}
-        start = [f"{kind} {', '.join(map(_name, names))};" for kind, names in kinds.items() if names]
+        start = [f"{kind} {', '.join(map(c_name, names))};" for kind, names in kinds.items() if names]
         return [*self.tables.values(), *start, *body]
 
     def _infer(self, lines: Sequence[Line]) -> None:
@@ -389,11 +133,11 @@ class _Body:
             return [f"while ({write(node.test)}) {{"]
         if isinstance(node, ast.For):
             assert isinstance(node.iter, ast.Call)
-            name, bounds = _name(ast.unparse(node.target)), node.iter.args
+            name, bounds = c_name(ast.unparse(node.target)), node.iter.args
             low, high = (write(bounds[0]), bounds[1]) if len(bounds) > 1 else ("0", bounds[0])
             return [f"for ({name} = {low}; {name} < {write(high, 1)}; {name}++) {{"]
         if isinstance(node, ast.AugAssign):
-            sign = _ARITHMETIC[type(node.op)][0]
+            sign = ARITHMETIC[type(node.op)][0]
             return [f"{write(node.target)} {sign}= {write(node.value)};"]
         if isinstance(node, ast.Return):
             return [f"return {write(node.value)};" if node.value is not None else "return;"]
@@ -415,7 +159,7 @@ class _Body:
         if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Slice):
             name = ast.unparse(target.value)
             size = _product(self.expressions.shapes[name])
-            return [f"for (long entry_ = 0; entry_ < {size}; entry_++) {_name(name)}[entry_] = {write(value)};"]
+            return [f"for (long entry_ = 0; entry_ < {size}; entry_++) {c_name(name)}[entry_] = {write(value)};"]
         names = target.elts if isinstance(target, ast.Tuple) else [target]
         if isinstance(value, ast.Call) and ast.unparse(value.func) in self.functions:
             return [f"{write(names[0])} = {self._called(value, [ast.unparse(name) for name in names[1:]])};"]
@@ -424,9 +168,9 @@ class _Body:
     def _called(self, value: ast.expr, further: Sequence[str]) -> str:
         """A call of another function: results after the first are left where pointers say."""
         assert isinstance(value, ast.Call)
-        given = [_name(ast.unparse(argument)) for argument in value.args]
+        given = [c_name(ast.unparse(argument)) for argument in value.args]
         name = ast.unparse(value.func)
-        return f"{_FUNCTIONS.get(name, name)}({', '.join([*given, *(f'&{_name(name)}' for name in further)])})"
+        return f"{_FUNCTIONS.get(name, name)}({', '.join([*given, *(f'&{c_name(name)}' for name in further)])})"
 
     def _buffer(self, name: str, value: ast.Call) -> str:
         shape = value.args[0]
@@ -441,7 +185,7 @@ class _Body:
         make = "calloc" if ast.unparse(value.func) == "np.zeros" else "malloc"
         size = _product(lengths)
         amount = f"{size}, sizeof(double)" if make == "calloc" else f"{size} * sizeof(double)"
-        return f"double *{_name(name)} = {make}({amount});"
+        return f"double *{c_name(name)} = {make}({amount});"
 
 
 def _is_buffer(value: ast.expr | None) -> bool:
@@ -465,7 +209,7 @@ class _Function:
             self.kinds |= {length: LONG for length in argument.shape if length.isidentifier()}
         shapes = {argument.name: tuple(map(_lengths, argument.shape)) for argument in arguments if argument.shape}
         positions = [argument.name for argument in arguments if argument.kind == POSITIONS]
-        self.expressions = _Expressions(self.kinds, shapes, positions)
+        self.expressions = Expressions(self.kinds, shapes, positions)
 
     def text(self) -> str:
         """The whole function."""
@@ -475,9 +219,9 @@ class _Function:
         lines = body.lines(list(read(function.lines)))
         names = {argument.name for argument in function.arguments}
         outs = [(name, f"{name}_out") for name in further]
-        lines += [f"*{out} = {_name(name)};" for name, out in outs]
-        lines += [f"free({_name(name)});" for name in body.buffers]
-        lines += [f"return {_name(first)};"] if function.results else []
+        lines += [f"*{out} = {c_name(name)};" for name, out in outs]
+        lines += [f"free({c_name(name)});" for name in body.buffers]
+        lines += [f"return {c_name(first)};"] if function.results else []
         assert names >= {argument.name for argument in function.arguments}
         name = _FUNCTIONS.get(function.name, function.name)
         head = f"{'double' if function.results else 'void'} {name}({self._arguments(outs)}) {{"
@@ -491,13 +235,13 @@ class _Function:
             DATA: "const double *",
             POSITIONS: "const long *",
         }
-        parts = [f"{kinds[argument.kind]}{_name(argument.name)}" for argument in self.function.arguments]
+        parts = [f"{kinds[argument.kind]}{c_name(argument.name)}" for argument in self.function.arguments]
         return ", ".join([*parts, *(f"double *{out}" for _, out in outs)]) or "void"
 
 
 def _lengths(length: str) -> str:
     """The length of an axis in C."""
-    return _Expressions({}, {}, ()).text(ast.parse(length, mode="eval").body)
+    return Expressions({}, {}, ()).text(ast.parse(length, mode="eval").body)
 
 
 class _Helper:
@@ -512,11 +256,11 @@ class _Helper:
 
     def head(self) -> str:
         """The declaration."""
-        return f"static double {_name(self.name)}({', '.join(f'double {_name(a)}' for a in self.arguments)})"
+        return f"static double {c_name(self.name)}({', '.join(f'double {c_name(a)}' for a in self.arguments)})"
 
     def text(self) -> str:
         """The whole function."""
-        expressions = _Expressions(dict.fromkeys(self.arguments, DOUBLE), {}, ())
+        expressions = Expressions(dict.fromkeys(self.arguments, DOUBLE), {}, ())
         body = _Body(expressions, self.arguments, {}).lines(list(read(statements(self.tree))))
         said = (ast.get_docstring(self.tree) or "").replace("`", "")
         return f"/* {said} */\n{self.head()} {{\n" + "".join(f"    {line}\n" for line in body) + "}\n"
@@ -529,10 +273,10 @@ def _main(program: Program, values: Mapping[str, Any]) -> str:
     """A program that tries the functions on built-in numbers."""
     things = (*program.parameters, *program.data)
     lines = [_declared(argument, values[argument.name]) for argument in things]
-    given = ", ".join(_name(argument.name) for argument in things)
+    given = ", ".join(c_name(argument.name) for argument in things)
     numbers = [argument for argument in program.parameters if not argument.shape]
     arrays = [argument for argument in program.parameters if argument.shape]
-    pointers = [f"&{_name(argument.name)}" for argument in numbers]
+    pointers = [f"&{c_name(argument.name)}" for argument in numbers]
     lines.append(f'printf("loss %.17g\\n", loss_value({given}));')
     shown = list(program.parameters)
     if program.rule is None:
@@ -554,22 +298,22 @@ def _main(program: Program, values: Mapping[str, Any]) -> str:
             count = np.size(values[argument.name])
             lines.append(f'printf("{label} =");')
             lines.append(
-                f'for (long entry_ = 0; entry_ < {count}; entry_++) printf(" %.17g", {_name(argument.name)}[entry_]);'
+                f'for (long entry_ = 0; entry_ < {count}; entry_++) printf(" %.17g", {c_name(argument.name)}[entry_]);'
             )
             lines.append('printf("\\n");')
         else:
-            lines.append(f'printf("{label} = %.17g\\n", {_name(argument.name)});')
+            lines.append(f'printf("{label} = %.17g\\n", {c_name(argument.name)});')
     assert arrays or numbers
     body = "".join(f"    {line}\n" for line in [*lines, "return 0;"])
     return f"/* Try it on built-in numbers. */\n#ifndef NO_MAIN\nint main(void) {{\n{body}}}\n#endif\n"
 
 
 def _declared(argument: Argument, value: Any) -> str:
-    name = _name(argument.name)
+    name = c_name(argument.name)
     if argument.kind == COUNT:
         return f"long {name} = {int(value)};"
     if not argument.shape:
-        return f"double {name} = {_number(float(value))};"
+        return f"double {name} = {c_number(float(value))};"
     whole = argument.kind == POSITIONS
-    entries = ", ".join(str(int(v)) if whole else _number(float(v)) for v in np.ravel(value))
+    entries = ", ".join(str(int(v)) if whole else c_number(float(v)) for v in np.ravel(value))
     return f"{'long' if whole else 'double'} {name}[] = {{{entries}}};"
