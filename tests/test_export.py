@@ -205,7 +205,7 @@ def called(signature, values, start, function=None):
 
 
 def with_c(text, start, data, tmp_path):
-    source, library = tmp_path / "descent.c", tmp_path / "descent.so"
+    source, library = tmp_path / "descent.c", tmp_path / f"descent{len(text)}.so"
     source.write_text(text, encoding="utf-8")
     command = ["gcc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O2", "-DNO_MAIN", "-fPIC", "-shared"]
     subprocess.run([*command, str(source), "-o", str(library), "-lm"], check=True, capture_output=True)
@@ -356,3 +356,20 @@ def test_names_cannot_break_out():
 def test_what_cannot_be_written(arguments, message):
     with pytest.raises(sd.StatementError, match=message):
         LOSSES["scalar"][0].code(*arguments)
+
+
+@pytest.mark.parametrize("target", ["python", "c", "numpy"])
+def test_long_and_deep_losses_are_written_too(target, tmp_path):
+    # lines of thousands of characters, recursion, minutes
+    terms = ((w - sp.Rational(number, 7)) ** 2 * (1 + b**2) + sp.sin(number * w) for number in range(1, 400))
+    deep = x
+    for _ in range(120):
+        deep = sp.sin(deep) + x
+    for loss, start in (
+        (sd.Loss(sp.Add(*terms), [w, b]), {"w": 0.5, "b": 0.25}),
+        (sd.Loss(deep, x), {"x": 0.1}),
+    ):
+        text = loss.code(target, sd.Adam(0.01))
+        assert max(map(len, text.splitlines())) < 500
+        wanted = expected(loss, start, {}, sd.Adam(0.01))
+        np.testing.assert_allclose(run(target, text, start, {}, tmp_path), wanted, rtol=1e-10)

@@ -163,7 +163,7 @@ def _function(
     """The source of a function that returns one result for each key of `parts`, and the helpers that it calls."""
     statement, names = writer.statement, Names()
     signature = writer.signature(names, outputs=False)
-    left = iter(_narrowed(statement.graph, [node for listed in parts.values() for _, node in listed]))
+    left = iter(narrowed(statement.graph, [node for listed in parts.values() for _, node in listed]))
     parts = {key: [(places, next(left)) for places, _ in listed] for key, listed in parts.items()}
     ends = [node for listed in parts.values() for _, node in listed]
     things = (*statement.parameters, *writer.data)
@@ -232,7 +232,7 @@ def _in_range(graph: Graph, index: Index) -> Node:
     return graph.relation("less", graph.index(index), index.extent)
 
 
-def _narrowed(graph: Graph, roots: Sequence[Node]) -> list[Node]:
+def narrowed(graph: Graph, roots: Sequence[Node]) -> list[Node]:
     """The roots with wide sums, products and extrema nested as trees, so that no line of code gets long."""
     done: dict[Node, Node] = {}
     for node in reachable(roots):

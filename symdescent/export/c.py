@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -86,7 +87,7 @@ class _Body:
             depth = line.depth + line.is_header
         body += ["    " * level + "}" for level in range(depth - 1, -1, -1)]
         kinds = {kind: [n for n, k in self.declared.items() if k == kind] for kind in (DOUBLE, LONG)}
-        start = [f"{kind} {', '.join(map(c_name, names))};" for kind, names in kinds.items() if names]
+        start = [line for kind, names in kinds.items() for line in _declarations(kind, list(map(c_name, names)))]
         return [*self.tables.values(), *start, *body]
 
     def _infer(self, lines: Sequence[Line]) -> None:
@@ -186,6 +187,12 @@ class _Body:
         size = _product(lengths)
         amount = f"{size}, sizeof(double)" if make == "calloc" else f"{size} * sizeof(double)"
         return f"double *{c_name(name)} = {make}({amount});"
+
+
+def _declarations(kind: str, names: Sequence[str]) -> list[str]:
+    """The declaration of some names, in lines that can be read."""
+    lines = textwrap.wrap(", ".join(names), 100)
+    return [f"{kind} {line.rstrip(',')};" for line in lines]
 
 
 def _is_buffer(value: ast.expr | None) -> bool:

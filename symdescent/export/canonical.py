@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sympy as sp
 
+from symdescent.codegen.arrays import narrowed
 from symdescent.codegen.names import Names
 from symdescent.codegen.program import KernelWriter
 from symdescent.codegen.update import Place, UpdateWriter
@@ -142,7 +143,7 @@ class _Writer:
 
     def _loss(self, name: str, said: str, values: Sequence[Node]) -> Function:
         names = self._fresh_names()
-        printer = self.writer.printer(names, self.signature, values, ())
+        printer = self.writer.printer(names, self.signature, narrowed(self.statement.graph, values), ())
         body = printer.lines()
         results = [printer.result(value) for value in printer.plan.values]
         self.writer.helpers |= printer.helpers
@@ -151,7 +152,10 @@ class _Writer:
 
     def _loss_and_gradient(self, root: Node) -> Function:
         names, signature = self._fresh_names(), self.signature
-        printer = self.writer.printer(names, signature, [root], self.statement.scatters())
+        graph, scatters = self.statement.graph, self.statement.scatters()
+        root, *parts = narrowed(graph, [root, *(scatter.contribution for scatter in scatters)])
+        scatters = [replace(scatter, contribution=part) for scatter, part in zip(scatters, parts, strict=True)]
+        printer = self.writer.printer(names, signature, [root], scatters)
         body, start, results = printer.lines(), [], ["loss"]
         outputs = []
         for parameter, argument in zip(self.statement.parameters, self.parameters, strict=True):

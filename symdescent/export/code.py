@@ -10,6 +10,7 @@ from symdescent.errors import StatementError, SymdescentError
 from symdescent.export import arrays, c, loops
 from symdescent.export.canonical import program
 from symdescent.export.example import example
+from symdescent.graph import reachable
 from symdescent.optimizers import UpdateRule
 
 if TYPE_CHECKING:
@@ -72,12 +73,14 @@ def _by_name(things: Any, values: Any, made: Any) -> dict[str, Any]:
 
 
 def _title(loss: Loss, rule: UpdateRule | None, target: str) -> Iterator[str]:
-    """What the module computes: the loss, its gradient and where it is derived, the equations of the rule."""
+    """What the module computes: the loss, its gradient and where it is derived (if they are short), the rule."""
     yield f"A loss and its gradient{', and a descent by ' + _safe(rule.name) if rule else ''}."
     statement = loss.statement
     mean = {"mean": "the mean over the samples of ", "sum": "the sum over the samples of "}[statement.reduction]
-    yield from _shown(f"Loss: {mean if statement.samples else ''}", statement.expression)
-    for parameter, component in loss.gradient.items():
+    short = sum(1 for _ in reachable([statement.root])) <= 300
+    if short:
+        yield from _shown(f"Loss: {mean if statement.samples else ''}", statement.expression)
+    for parameter, component in loss.gradient.items() if short else ():
         places = loss.gradient.indices.get(parameter)
         shown = parameter[places] if places else parameter
         yield from _shown(f"Gradient by {shown}{_number_of(loss, parameter)}: ", component)
@@ -100,7 +103,10 @@ def _number_of(loss: Loss, parameter: Any) -> str:
 
 
 def _shown(label: str, expression: Any) -> Iterator[str]:
-    written = _safe(str(expression))
+    try:
+        written = _safe(str(expression))
+    except RecursionError:  # nested hundreds deep: nobody would read it
+        return
     if len(written) <= 400:
         yield _safe(label) + written
 
