@@ -155,6 +155,21 @@ def test_the_simplex_is_scipys(problem, adaptive):
     np.testing.assert_array_equal(np.argsort([objective(p)[0] for p in ours.simplices[-1]], kind="stable")[0], 0)
 
 
+def test_the_simplex_is_scipys_on_rough_ground():
+    # contractions that are better than the worst point but not than the reflected one, and shrinking
+    loss = sd.Loss(sp.Abs(x) + 2 * sp.Abs(y - x) + sp.sin(5 * x) * sp.cos(4 * y) + sp.Abs(sp.sin(9 * y)) / 3, [x, y])
+    compiled = loss.compile()
+    for start in RANDOM.uniform(-2, 2, (40, 2)):
+        options = {"xatol": 1e-5, "fatol": 1e-7, "maxiter": 10**4, "maxfev": 10**5}
+        theirs = minimize(
+            lambda p: compiled.value({"x": p[0], "y": p[1]}), start, method="Nelder-Mead", options=options
+        )
+        given = {"x": start[0], "y": start[1]}
+        ours = loss.descend(given, optimizer=sd.NelderMead(xatol=1e-5, fatol=1e-7), steps=10**4)
+        np.testing.assert_allclose(ours.x, theirs.x, rtol=1e-8, atol=1e-10)
+        assert ours.nit == theirs.nit - 1
+
+
 # -- single steps, by hand --------------------------------------------------------------------------------------------
 
 
@@ -218,6 +233,13 @@ def test_newton_goes_down_from_a_saddle_unless_it_is_told_not_to():
     np.testing.assert_allclose(plain.x, [0.0, 0.0], atol=1e-8)
     down = loss.descend(start, optimizer=sd.Newton())
     np.testing.assert_allclose(down.x, [1.0, 0.0], atol=1e-6)
+
+
+def test_newton_where_the_diagonal_hides_that_the_hessian_is_indefinite():
+    loss = sd.Loss(x**2 / 2 + 2 * x * y + y**2 / 2 + x**4 + y**4, [x, y])
+    found = loss.descend({"x": 0.1, "y": 0.05}, optimizer=sd.Newton())
+    assert found.success and found.fun == pytest.approx(-0.125, abs=1e-9)
+    np.testing.assert_allclose(np.abs(found.x), [0.5, 0.5], atol=1e-5)
 
 
 def test_a_singular_hessian():

@@ -124,6 +124,16 @@ def test_going_on_after_a_tolerance():
     assert finer.history.tobytes() == at_once.history.tobytes()
 
 
+def test_going_on_after_a_tolerance_with_a_thinned_history():
+    # the row that is due next, where not every step has one
+    loss, start, _ = LOSSES["scalars"]
+    met = loss.descend(start, optimizer=sd.GradientDescent(1e-3), steps=10**6, gtol=1e-3)
+    assert met.success and met.nit > 3 * 4096
+    finer = met.resume(steps=10**6, gtol=1e-5)
+    at_once = loss.descend(start, optimizer=sd.GradientDescent(1e-3), steps=10**6, gtol=1e-5)
+    assert finer.nit == at_once.nit and finer.history.tobytes() == at_once.history.tobytes()
+
+
 def test_epochs_go_on():
     loss, start, data = LOSSES["samples"]
     options = {"optimizer": sd.Adam(0.1), "batch_size": 4, "validation": 0.25, "patience": 50, "seed": 1}

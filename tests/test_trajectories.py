@@ -197,6 +197,32 @@ def test_rules_with_sums_over_coordinates(rule, reference, form):
     np.testing.assert_allclose(found.x, point, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("form", TWICE)
+def test_a_scalar_that_is_updated_after_it_was_used(form):
+    # all scalars first: the step would use the new value
+    shrinking = sp.Symbol("c_t", positive=True)
+    rule = sd.UpdateRule(
+        name="halving",
+        assignments=[(theta, theta - shrinking * g), (shrinking, shrinking / 2)],
+        scalar_state=[sd.State(shrinking, 0.2)],
+    )
+    start = {"scalars": {"a": 3.0, "b": -2.0}, "an array": np.array([3.0, -2.0]), "both": {"w": [3.0], "b": -2.0}}[form]
+    point, factor = np.array([3.0, -2.0]), 0.2
+    for _ in range(4):
+        point, factor = point - factor * np.array([2.0, 4.0]) * (point - 1), factor / 2
+    np.testing.assert_allclose(TWICE[form].descend(start, optimizer=rule, steps=4, gtol=0).x, point, rtol=1e-12)
+
+
+def test_patience_begins_again_after_an_improvement():
+    # epochs without improvement that are counted together although better ones lie between them
+    rule = sd.GradientDescent(sd.schedules.plateau(1.0, factor=0.5, patience=1))
+    state, rates = None, []
+    for number, loss in enumerate([5.0, 6.0, 4.0, 5.0, 3.0, 4.0, 4.0, 2.0], 1):
+        _, state = rule.step(0.0, 0.0, state, number, loss)
+        rates.append(float(state["eta"]))
+    assert rates == [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5]
+
+
 def test_the_learning_rate_that_a_rule_assigns_is_recorded():
     found = TWICE["scalars"].descend({"a": 3.0, "b": -2.0}, optimizer=POLYAK, steps=3, gtol=0)
     assert found.history["learning_rate"][0] == pytest.approx((4 + 18) / (16 + 144))
