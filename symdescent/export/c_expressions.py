@@ -93,7 +93,7 @@ class Expressions:
         if isinstance(node, ast.UnaryOp):
             if isinstance(node.op, ast.Not):
                 return f"!{self.text(node.operand, 4)}", 3
-            return f"-{self.text(node.operand, 3)}", 1
+            return f"-{self.text(node.operand, 3)}", 3 if isinstance(node.operand, ast.Constant) else 1
         if isinstance(node, ast.BinOp):
             return self._binary(node)
         if isinstance(node, ast.BoolOp):
