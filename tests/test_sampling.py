@@ -406,3 +406,41 @@ def test_the_worked_table_shows_the_batches():
         assert row.parameters[w] == pytest.approx(value_w, rel=1e-12)
         assert row.parameters[b] == pytest.approx(value_b, rel=1e-12)
     assert [row.loss for row in rows] == pytest.approx(list(found.history["loss"][: len(rows)]), rel=1e-12)
+
+
+def test_an_epoch_whose_validation_loss_is_undefined_is_not_the_best(monkeypatch):
+    # NaN, with which nothing compares as lower: it would stay the best for ever
+    from symdescent.descent.samples import Samples
+
+    loss = sd.Loss((y - w) ** 2, w, samples=[y])
+    data, options = {"y": np.full(4, 0.5)}, {"batch_size": 2, "validation": 0.25}
+    curve = iter([np.nan, 3.0, 2.0, 4.0])
+    monkeypatch.setattr(Samples, "validation_loss", lambda self, parameters, bound: next(curve))
+    found = loss.descend(1.0, data, sd.GradientDescent(0.1), epochs=4, **options)
+    monkeypatch.undo()
+    third = loss.descend(1.0, data, sd.GradientDescent(0.1), epochs=3, **options)
+    assert np.isnan(found.epochs["validation"][0])
+    assert found.x[0] == third.run.params()[w]
+
+
+def test_an_interrupt_between_the_kernel_and_its_epochs_loses_nothing(monkeypatch):
+    # the kernel would write the next epoch's loss behind the array's end, and rows would be missing
+    from symdescent import kernels
+
+    whole = LINE.descend(LINE_START, LINE_DATA, sd.Adam(0.05), batch_size=4, epochs=9, seed=3)
+    call, calls = kernels.call, []
+
+    def interrupted(function, *arguments):
+        result = call(function, *arguments)
+        calls.append(function)
+        if len(calls) == 2 and function.__name__ == "descend":
+            raise KeyboardInterrupt
+        return result
+
+    monkeypatch.setattr(kernels, "call", interrupted)
+    begun = LINE.descend(LINE_START, LINE_DATA, sd.Adam(0.05), batch_size=4, epochs=9, seed=3)
+    monkeypatch.setattr(kernels, "call", call)
+    assert "interrupted" in begun.message and 0 < begun.nit < whole.nit
+    further = begun.resume(steps=whole.nit - begun.nit)
+    assert further.x.tobytes() == whole.x.tobytes()
+    assert further.epochs.tobytes() == whole.epochs.tobytes()

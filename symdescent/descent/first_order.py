@@ -65,6 +65,7 @@ class FirstOrder(Runner):
         self.epochs = Epochs()
         self.best: tuple[float, dict[Any, Any]] | None = None
         self._fixed: list[Any] | None = None
+        self._losses = np.empty(0)  # the mean losses of the epochs that the last call of the kernel has ended
         self._before: dict[Any, Any] = {}  # the parameters at the beginning of an epoch, where tests ask for them
 
     # -- steps ----------------------------------------------------------------------------------------------------
@@ -113,15 +114,16 @@ class FirstOrder(Runner):
         if first:
             steps = 1
         tested = self.samples is not None and (stopping.tested or self.samples.options.validation is not None)
-        tolerances = [-1.0] * 3 if self.samples else [each or -1.0 for each in self._tolerances(stopping)]
+        tolerances = [-1.0] * 3 if self.samples else [t or -1.0 for t in (stopping.gtol, stopping.xtol, stopping.ftol)]
         extra: list[Any] = []
         if self.samples is not None:
+            self._after_epochs(stopping, tested)  # an interrupt may have come before they were looked at
             if self.counters[loop.BASE] >= len(self.samples.order):
                 self.samples.refill(1 if tested else max(1, steps // self.samples.epoch_steps))
                 self.counters[loop.BASE] = 0
                 self._before = copy.deepcopy(self.params()) if tested else {}
-            losses = np.empty(len(self.samples.order) // self.samples.count)
-            extra = [self.samples.count, self.samples.batch_size, self.samples.least, losses]
+            self._losses = np.empty(len(self.samples.order) // self.samples.count)
+            extra = [self.samples.count, self.samples.batch_size, self.samples.least, self._losses]
         kernels.call(
             self.kernel,
             *self.arrays.values(),
@@ -142,14 +144,14 @@ class FirstOrder(Runner):
         if first:
             self.limit = min(1e10 * (1.0 + abs(float(self.measured[loop.VALUE]))), _LARGEST)
         if self.samples is not None:
-            number = int(self.counters[loop.EPOCHS])
-            self.counters[loop.EPOCHS] = 0
-            for loss in extra[3][:number]:
-                self._after_epoch(float(loss), stopping, tested)
+            self._after_epochs(stopping, tested)
 
-    @staticmethod
-    def _tolerances(stopping: Stopping) -> tuple[float, float, float]:
-        return stopping.gtol, stopping.xtol, stopping.ftol
+    def _after_epochs(self, stopping: Stopping, tested: bool) -> None:
+        """Look at the epochs that the kernel has ended."""
+        ended = [float(loss) for loss in self._losses[: int(self.counters[loop.EPOCHS])]]
+        self.counters[loop.EPOCHS] = 0
+        for loss in ended:
+            self._after_epoch(loss, stopping, tested)
 
     def _after_epoch(self, loss: float, stopping: Stopping, tested: bool) -> None:
         """The tests that an epoch allows, its validation loss, and its row."""
@@ -157,7 +159,8 @@ class FirstOrder(Runner):
         validation, before = math.nan, self.epochs.last_loss
         if self.samples.options.validation is not None:
             validation = self.samples.validation_loss(self.params(), self.bound)
-            if self.best is None or validation < self.best[0]:
+            lowest = math.inf if self.best is None else self.best[0]
+            if validation < lowest:  # never, where it is undefined
                 self.best = validation, copy.deepcopy(self.params())
                 self.epochs.best = self.epochs.count + 1
         self.epochs.append(loss, validation)
@@ -204,6 +207,7 @@ class FirstOrder(Runner):
             "epochs": [np.array(epochs.rows, dtype=float), epochs.count, epochs.stride, epochs.best, epochs.last_loss],
             "best": None if self.best is None else [self.best[0], list(self.best[1].values())],
             "before": list(self._before.values()),
+            "losses": self._losses,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -213,7 +217,7 @@ class FirstOrder(Runner):
         self.measured, self.counters = state["numbers"]
         table, path = state["records"]
         self.history[: len(table)], self.trajectory[: len(path)] = table, path
-        self.limit, self.status = state["limit"], state["status"]
+        self.limit, self.status, self._losses = state["limit"], state["status"], state["losses"]
         rows, *numbers = state["epochs"]
         self.epochs.rows = [(int(epoch), loss, validation) for epoch, loss, validation in rows.reshape(-1, 3)]
         self.epochs.count, self.epochs.stride, self.epochs.best, self.epochs.last_loss = numbers
