@@ -136,6 +136,16 @@ _mhat, _vhat = sp.Symbol("mhat", real=True), sp.Symbol("vhat", nonnegative=True)
 _p1, _p2 = sp.Symbol("p_1", nonnegative=True), sp.Symbol("p_2", nonnegative=True)
 
 
+_POWERS = ((_p1, _beta1 * _p1), (_p2, _beta2 * _p2))
+_MOMENTS = ((_m, _beta1 * _m + (1 - _beta1) * g), (_v, _beta2 * _v + (1 - _beta2) * g**2))
+_BEGUN = (State(_p1, 1.0), State(_p2, 1.0))
+
+
+def _betas(learning_rate: Any, beta1: float, beta2: float, usual: tuple[str, str]) -> tuple[Hyperparameter, ...]:
+    first, second = _decay("beta1", _beta1, beta1, usual[0]), _decay("beta2", _beta2, beta2, usual[1])
+    return _learning_rate(learning_rate), first, second
+
+
 def AdaGrad(
     learning_rate: Any = None,
     epsilon: float | None = None,
@@ -274,12 +284,7 @@ def Adam(
     """
     (epsilon,) = _chosen("Adam", flavor, epsilon=epsilon)
     root, states = _v, [State(_m), State(_v)]
-    assignments = [
-        (_p1, _beta1 * _p1),
-        (_p2, _beta2 * _p2),
-        (_m, _beta1 * _m + (1 - _beta1) * g),
-        (_v, _beta2 * _v + (1 - _beta2) * g**2),
-    ]
+    assignments = [*_POWERS, *_MOMENTS]
     if amsgrad:
         root = sp.Symbol("w", nonnegative=True)
         assignments.append((root, sp.Max(root, _v / (1 - _p2) if flavor == "optax" else _v)))
@@ -296,13 +301,11 @@ def Adam(
         name="Adam with AMSGrad" if amsgrad else "Adam",
         assignments=(*assignments, (theta, theta - step)),
         hyperparameters=(
-            _learning_rate(learning_rate),
-            _decay("beta1", _beta1, beta1, "0.9"),
-            _decay("beta2", _beta2, beta2, "0.999"),
+            *_betas(learning_rate, beta1, beta2, ("0.9", "0.999")),
             _epsilon(epsilon),
         ),
         state=tuple(states),
-        scalar_state=(State(_p1, 1.0), State(_p2, 1.0)),
+        scalar_state=_BEGUN,
         reference="D. P. Kingma, J. Ba, Adam: a method for stochastic optimization, 2015",
     )
 
@@ -366,7 +369,7 @@ def NAdam(
             raise StatementError("Optax's NAdam has a constant momentum: leave momentum_decay out")
         momenta: list[Any] = []
         share = (1 - _beta1) / (1 - _p1) * g + _beta1 / (1 - _beta1 * _p1) * _m
-        product = _beta1 * _p1
+        product = _POWERS[0][1]
     else:
         growth = [_beta1 * (1 - sp.Rational(1, 2) * sp.Rational(24, 25) ** (step * psi)) for step in (t, t + 1)]
         momenta = [(now, growth[0]), (ahead, growth[1])]
@@ -378,21 +381,18 @@ def NAdam(
         assignments=(
             *momenta,
             (_p1, product),
-            (_p2, _beta2 * _p2),
-            (_m, _beta1 * _m + (1 - _beta1) * g),
-            (_v, _beta2 * _v + (1 - _beta2) * g**2),
+            _POWERS[1],
+            *_MOMENTS,
             (_vhat, _v / (1 - _p2)),
             (theta, theta - eta * share / (sp.sqrt(_vhat) + _eps)),
         ),
         hyperparameters=(
-            _learning_rate(learning_rate),
-            _decay("beta1", _beta1, beta1, "0.9"),
-            _decay("beta2", _beta2, beta2, "0.999"),
+            *_betas(learning_rate, beta1, beta2, ("0.9", "0.999")),
             _epsilon(epsilon),
             *own,
         ),
         state=(State(_m), State(_v)),
-        scalar_state=(State(_p1, 1.0), State(_p2, 1.0)),
+        scalar_state=_BEGUN,
         reference="T. Dozat, Incorporating Nesterov momentum into Adam, 2016",
     )
 
@@ -420,9 +420,7 @@ def Lion(learning_rate: Any = 1e-4, beta1: float = 0.9, beta2: float = 0.99, wei
             (_m, _beta2 * _m + (1 - _beta2) * g),
         ),
         hyperparameters=(
-            _learning_rate(learning_rate),
-            _decay("beta1", _beta1, beta1, "0.9"),
-            _decay("beta2", _beta2, beta2, "0.99"),
+            *_betas(learning_rate, beta1, beta2, ("0.9", "0.99")),
             *decay,
         ),
         state=(State(_m),),
