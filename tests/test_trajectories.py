@@ -297,7 +297,7 @@ def test_a_plateau_of_epochs():
         (lambda: sd.Adam(sp.Symbol("k") / 10), "contains k: a schedule is an expression in the step number t alone"),
         (lambda: s.exponential(0.1, 1.5), r"decay = 1\.5 is not a number in \(0, 1\]"),
         (lambda: s.exponential(-0.1, 0.5), r"learning_rate = -0\.1"),
-        (lambda: s.step(0.1, 0.5, every=0), "every = 0 is not a number of steps"),
+        (lambda: s.step(0.1, 0.5, every=0), "every = 0 is not a count: give a whole number from 1 on"),
         (lambda: s.cosine(0.1, 2.5), r"steps = 2\.5"),
         (lambda: s.inverse_time(0.1, -1), "decay = -1"),
         (lambda: s.plateau(0.1, patience=-1), "patience = -1"),

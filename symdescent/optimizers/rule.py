@@ -22,19 +22,12 @@ import sympy as sp
 
 from symdescent.errors import StatementError
 from symdescent.optimizers import symbols
+from symdescent.optimizers.numbers import in_range, real
 
 if TYPE_CHECKING:
     from symdescent.optimizers.program import Program
 
 Assignment = tuple[sp.Symbol, sp.Expr]
-
-
-def real(value: Any) -> float:
-    """A number as a float; NaN for what is no real number."""
-    try:
-        return math.nan if isinstance(value, (bool, str)) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        return math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,23 +95,17 @@ class Hyperparameter:
         if isinstance(value, LineSearch):
             return
         if isinstance(value, Policy):
-            self._check(value.initial, f"{self.name} = {value.initial}", self.range)
+            in_range(value.initial, self.range, f"{self.name} = {value.initial}", self.advice)
         elif isinstance(value, sp.Expr) and value.free_symbols:
             object.__setattr__(self, "value", self._schedule(value))
         else:
-            number = real(value)
-            self._check(number, f"{self.name} = {value!s:.80}", self.range)
-            object.__setattr__(self, "value", number)
+            said = f"{self.name} = {value!s:.80}"
+            object.__setattr__(self, "value", in_range(real(value), self.range, said, self.advice))
 
     @property
     def is_number(self) -> bool:
         """Whether the value is the same in every step."""
         return isinstance(self.value, float)
-
-    def _check(self, number: float, said: str, bounds: sp.Interval) -> None:
-        if not (math.isfinite(number) and sp.Float(number) in bounds):
-            shown = sp.pretty(bounds, use_unicode=True)
-            raise StatementError(f"{said} is not a number in {shown}: {self.advice}")
 
     def _schedule(self, value: sp.Expr) -> sp.Expr:
         """An expression in t, looked at in some steps."""
@@ -131,7 +118,7 @@ class Hyperparameter:
         for step in (1, 2, 3, 5, 10, 100, 1000, 10**6):
             number = real(schedule.subs(symbols.t, step).evalf())
             bounds = self.range if step == 1 else self.range.closure
-            self._check(number, f"{self.name} = {value} is {number:g} in step {step}, which", bounds)
+            in_range(number, bounds, f"{self.name} = {value} is {number:g} in step {step}, which", self.advice)
         return schedule
 
 

@@ -17,7 +17,8 @@ from typing import Any
 import sympy as sp
 
 from symdescent.errors import StatementError
-from symdescent.optimizers.rule import Policy, State, real
+from symdescent.optimizers.numbers import in_range, real, whole
+from symdescent.optimizers.rule import Policy, State
 from symdescent.optimizers.symbols import NOT_NEGATIVE, POSITIVE, B, eta, f, t
 
 
@@ -131,10 +132,8 @@ def plateau(
 
 
 def _number(name: str, value: Any, bounds: sp.Interval, advice: str) -> sp.Expr:
-    number = sp.Float(real(value))
-    if not (number.is_finite and number in bounds):
-        raise StatementError(f"{name} = {value} is not a number in {sp.pretty(bounds, use_unicode=True)}: {advice}")
-    return sp.Integer(int(number)) if number == int(number) else number
+    number = in_range(real(value), bounds, f"{name} = {value!s:.80}", advice)
+    return sp.Integer(int(number)) if number == int(number) else sp.Float(number)
 
 
 def _positive(name: str, value: Any) -> sp.Expr:
@@ -146,10 +145,7 @@ def _factor(name: str, value: Any) -> sp.Expr:
 
 
 def _count(name: str, value: Any, at_least: int = 1) -> sp.Integer:
-    number = real(value)
-    if not (number == int(number) if abs(number) < 1e15 else False) or number < at_least:
-        raise StatementError(f"{name} = {value} is not a number of steps: give a whole number from {at_least} on")
-    return sp.Integer(int(number))
+    return sp.Integer(whole(name, value, at_least))
 
 
 __all__ = ["cosine", "exponential", "inverse_time", "plateau", "step", "warmup"]

@@ -10,8 +10,8 @@ from typing import Any
 
 import sympy as sp
 
-from symdescent.errors import StatementError
-from symdescent.optimizers.rule import LineSearch, real
+from symdescent.optimizers.numbers import in_range, real, whole
+from symdescent.optimizers.rule import LineSearch
 from symdescent.optimizers.symbols import NOT_NEGATIVE, POSITIVE
 
 _UNIT = sp.Interval.open(0, 1)
@@ -21,19 +21,11 @@ def _check(record: Any, **ranges: tuple[sp.Interval, str]) -> None:
     """Turn the numbers of a record into floats, inside their ranges."""
     for name, (bounds, advice) in ranges.items():
         value = getattr(record, name)
-        number = real(value)
-        if not (abs(number) < float("inf") and sp.Float(number) in bounds):
-            shown = sp.pretty(bounds, use_unicode=True)
-            raise StatementError(f"{name} = {value!s:.80} is not a number in {shown}: {advice}")
-        object.__setattr__(record, name, number)
+        object.__setattr__(record, name, in_range(real(value), bounds, f"{name} = {value!s:.80}", advice))
 
 
 def _count(record: Any, name: str, least: int) -> None:
-    value = getattr(record, name)
-    number = real(value)
-    if not (number >= least and abs(number) < 2**53 and number == int(number)):
-        raise StatementError(f"{name} = {value!s:.80} is not a count: give a whole number from {least} on")
-    object.__setattr__(record, name, int(number))
+    object.__setattr__(record, name, whole(name, getattr(record, name), least))
 
 
 def _shown(record: Any) -> str:
