@@ -373,3 +373,12 @@ def test_long_and_deep_losses_are_written_too(target, tmp_path):
         assert max(map(len, text.splitlines())) < 500
         wanted = expected(loss, start, {}, sd.Adam(0.01))
         np.testing.assert_allclose(run(target, text, start, {}, tmp_path), wanted, rtol=1e-10)
+
+
+def test_the_name_of_a_rule_cannot_end_a_remark():
+    # a remark in C that a printable name without quotes closes
+    rule = sd.UpdateRule(
+        "a */ abort(); /*", [(theta, theta - rate * g)], [sd.Hyperparameter("learning_rate", rate, 0.1)]
+    )
+    outside = re.sub(r"/\*.*?\*/", "", LOSSES["scalar"][0].code("c", rule), flags=re.DOTALL)
+    assert "abort" not in outside

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 from symdescent.binding import Bound
@@ -71,7 +70,3 @@ class QuasiNewton(Stepped):
             "begin "
             "anew from descent.params"
         )
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Show what a stored descent reached."""
-        super().restore(state)

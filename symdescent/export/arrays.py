@@ -16,8 +16,8 @@ from symdescent.codegen.program import KernelWriter, helper_text
 from symdescent.codegen.scalar_printer import ATOM, SELECT, ScalarPrinter, Text
 from symdescent.elementary import TABLE
 from symdescent.elementary import numeric as on
-from symdescent.export.canonical import ARRAY, COUNT, DATA, NUMBER, POSITIONS, Argument
-from symdescent.export.loops import written_array
+from symdescent.export.canonical import ARRAY, COUNT, DATA, NUMBER, POSITIONS, Argument, plain_name
+from symdescent.export.loops import docstring, written_array
 from symdescent.graph import Graph, Node
 from symdescent.notation.lower import Lowering
 from symdescent.optimizers import UpdateRule
@@ -100,7 +100,7 @@ class _Module:
         used = {name.removeprefix("on.") for name in re.findall(r"\bon\.\w+", body)} | self.helpers
         body = re.sub(r"\bon\.(\w+)", r"\1", body)
         own = [numeric_source(name) for name in sorted(used)] + [helper_source(name) for name in sorted(helpers)]
-        head = _docstring(title) + "\n\n" + self.imports(body + "".join(own))
+        head = docstring(title) + "\n\n" + self.imports(body + "".join(own))
         return "\n\n".join(part.strip("\n") + "\n" for part in (head, constants, *own, body) if part)
 
     def imports(self, body: str) -> str:
@@ -144,14 +144,14 @@ class _Module:
                 scalars[symbol] = names.fresh(symbol.name, "u")
             lines.append(f"{scalars[symbol]} = {self._written(scalars, expression.xreplace(replaced))}")
         carried = [*parameters.values(), *states.values(), *shared.values()]
-        extra = [name for symbol, name in outside.items() if symbol != rule.epoch_steps and program._uses(symbol)]
+        extra = [name for symbol, name in outside.items() if symbol != rule.epoch_steps and program.uses(symbol)]
         initial = {each.symbol: each.initial for each in program.states}
         begins = [
             f"{name} = np.zeros(np.shape({parameters[p]}))" + _plus(initial[s]) for (p, s), name in states.items()
         ]
         begins += [f"{name} = {_number(initial[s])}" for s, name in shared.items()]
         arguments = [*carried, *slopes.values(), *extra]
-        step = _function("step", arguments, f"One step of {_plain(rule.name)}: the new values.", lines, carried)
+        step = _function("step", arguments, f"One step of {plain_name(rule)}: the new values.", lines, carried)
         if "np.where(" in step:  # both branches are computed
             step = f'@np.errstate(all="ignore")\n{step}'
         return (
@@ -271,15 +271,6 @@ def _plus(initial: float) -> str:
 
 def _number(value: float) -> str:
     return "np.inf" if value == float("inf") else "-np.inf" if value == -float("inf") else repr(float(value))
-
-
-def _plain(name: str) -> str:
-    return name if name.isascii() and name.isprintable() and '"' not in name and "\\" not in name else "the update rule"
-
-
-def _docstring(title: Sequence[str]) -> str:
-    first, *rest = title
-    return f'"""{first}\n\n' + "\n".join(rest) + '\n"""' if rest else f'"""{first}"""'
 
 
 def numeric_source(name: str) -> str:

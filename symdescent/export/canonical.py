@@ -13,13 +13,14 @@ from typing import Any
 
 import sympy as sp
 
+from symdescent.binding import Binder
 from symdescent.codegen.arrays import narrowed
 from symdescent.codegen.names import Names
 from symdescent.codegen.program import KernelWriter
 from symdescent.codegen.update import Place, UpdateWriter
 from symdescent.graph import Node
 from symdescent.optimizers import UpdateRule
-from symdescent.statement import ARRAYS, Statement
+from symdescent.statement import Statement
 
 NUMBER, COUNT, ARRAY, DATA, POSITIONS = "number", "count", "array", "data", "positions"
 _LOCALS = ("steps", "t", "loss", "new", "q", "main", "step", "descend", "fill", "zeros_like")
@@ -68,6 +69,7 @@ class _Writer:
     def __init__(self, statement: Statement, rule: UpdateRule | None) -> None:
         self.writer = KernelWriter(statement)
         self.statement, self.rule = self.writer.statement, rule
+        self.binder = Binder(self.statement)
         self.names = Names()
         self.names.reserve(_LOCALS)
         self.signature = self.writer.signature(self.names)
@@ -109,22 +111,13 @@ class _Writer:
         name = self.signature.names[thing]
         if thing in self.signature.extents:
             return Argument(name, COUNT)
-        rank = self._rank(thing)
+        rank = self.binder.rank(thing)
         if rank == 0:
             return Argument(name, NUMBER)
         kind = ARRAY if thing in self.statement.parameters else DATA
         if thing in self.statement.lowering.index_arrays:
             kind = POSITIONS
         return Argument(name, kind, self._shape(thing, name, rank))
-
-    def _rank(self, thing: Any) -> int:
-        if not isinstance(thing, ARRAYS) and thing not in self.statement.samples:
-            return 0
-        declared = self.statement.shape(thing)
-        rank = self.statement.lowering.ranks.get(thing)
-        if thing in self.statement.samples:
-            return (rank or 0) + 1
-        return len(declared or ()) if rank is None else rank
 
     def _shape(self, thing: Any, name: str, rank: int) -> tuple[str, ...]:
         """The lengths of the axes in terms of the extents; what is not declared gets a name of its own."""
@@ -206,7 +199,7 @@ class _Writer:
         arguments += shared.values()
         lengths = {name for a in self.parameters for length in a.shape for name in _names_in(length)}
         arguments += [argument for argument in self.data if argument.name in lengths]
-        extra = [Argument("t", COUNT)] if self._uses(rule, rule.step_number) else []
+        extra = [Argument("t", COUNT)] if program.uses(rule.step_number) else []
         extra += [Argument("loss", NUMBER)] if program.uses_loss else []
         results = tuple(
             a.name
@@ -214,22 +207,12 @@ class _Writer:
             if not parameter.shape
             for a in (parameter, *(own[p, each.symbol] for each in program.state))
         ) + tuple(a.name for a in shared.values())
-        step = Function("step", (*arguments, *extra), results, f"One step of {self._said(rule)}.", tuple(lines))
+        step = Function("step", (*arguments, *extra), results, f"One step of {plain_name(rule)}.", tuple(lines))
         descend = self._descend(rule, step, own, shared, gradients)
         return step, descend, constants
 
     def _pairs(self) -> list[tuple[Any, Argument]]:
         return list(zip(self.statement.parameters, self.parameters, strict=True))
-
-    @staticmethod
-    def _said(rule: UpdateRule) -> str:
-        return (
-            rule.name if rule.name.isascii() and rule.name.isprintable() and '"' not in rule.name else "the update rule"
-        )
-
-    @staticmethod
-    def _uses(rule: UpdateRule, symbol: sp.Symbol) -> bool:
-        return any(symbol in expression.free_symbols for _, expression in rule.program.assignments)
 
     def _update_lines(self, update: UpdateWriter) -> list[str]:
         lines: list[str] = []
@@ -279,6 +262,12 @@ class _Writer:
         said = f"Descend: {'arrays are changed in place; ' * arrays}returns {returned}."
         arguments = (*self.parameters, *self.data, Argument("steps", COUNT))
         return Function("descend", arguments, results, said, tuple(lines))
+
+
+def plain_name(rule: UpdateRule) -> str:
+    """The name of a rule where it may stand in a program's text."""
+    ends = set('"\\*/') & set(rule.name)
+    return rule.name if rule.name.isascii() and rule.name.isprintable() and not ends else "the update rule"
 
 
 def _names_in(length: str) -> set[str]:

@@ -15,7 +15,7 @@ from symdescent.export.lines import read
 
 def numba(program: Program, values: Mapping[str, Any] | None) -> str:
     """A module for Numba."""
-    parts = [_docstring(program.title), HEADER.rstrip()]
+    parts = [docstring(program.title), HEADER.rstrip()]
     parts += [_constants(program)] if program.constants else []
     parts += [f"@exact\n{helper_text(name)}" for name in program.helpers]
     for function in program.functions:
@@ -26,7 +26,7 @@ def numba(program: Program, values: Mapping[str, Any] | None) -> str:
 
 def python(program: Program, values: Mapping[str, Any] | None) -> str:
     """A module that needs nothing but ``math``: arrays are lists, matrices lists of rows."""
-    parts = [_docstring(program.title), "import math\n"]
+    parts = [docstring(program.title), "import math\n"]
     parts += [_constants(program)] if program.constants else []
     translated, used = [], set()
     for function in program.functions:
@@ -63,7 +63,8 @@ def _module(parts: Sequence[str]) -> str:
     return "\n\n".join(part.strip("\n") + "\n" for part in parts)
 
 
-def _docstring(title: Sequence[str]) -> str:
+def docstring(title: Sequence[str]) -> str:
+    """The title of a module."""
     first, *rest = title
     if not rest:
         return f'"""{first}"""'

@@ -76,14 +76,15 @@ class Program:
     @property
     def uses_loss(self) -> bool:
         """Whether a step asks for the loss."""
-        return self._uses(self.rule.loss)
+        return self.uses(self.rule.loss)
 
     @property
     def uses_epochs(self) -> bool:
         """Whether a step asks how many steps an epoch has."""
-        return self._uses(self.rule.epoch_steps)
+        return self.uses(self.rule.epoch_steps)
 
-    def _uses(self, symbol: sp.Symbol) -> bool:
+    def uses(self, symbol: sp.Symbol) -> bool:
+        """Whether an assignment reads a symbol."""
         return any(symbol in expression.free_symbols for _, expression in self.assignments)
 
     @property
