@@ -19,7 +19,7 @@ import sympy as sp
 import symdescent as sd
 from symdescent import kernels
 from symdescent.descent import Descent
-from symdescent.descent.first_order import HISTORY_ROWS
+from symdescent.descent.records import HISTORY_ROWS
 from symdescent.optimizers import POSITIVE, Hyperparameter, State, UpdateRule, eta, g, t, theta
 
 n, d, K, m = sp.symbols("n d K m", integer=True, positive=True)

@@ -16,13 +16,14 @@ from symdescent.codegen import tape
 from symdescent.compiled import CompiledLoss, TapeKernels, read_only
 from symdescent.descent import result as results
 from symdescent.descent.options import Stopping
+from symdescent.descent.records import HISTORY_ROWS, Places, step_back, thin
 from symdescent.descent.runner import Runner
 from symdescent.descent.samples import Samples, unflattened
 from symdescent.notation.batches import ORDER
 from symdescent.optimizers import UpdateRule
 from symdescent.statement import ARRAYS
 
-HISTORY_ROWS = 4096
+PLACES = Places(loop.STEPS, loop.ROWS, loop.DUE, loop.STRIDE)
 TRAJECTORY_ENTRIES = 4_000_000
 _LARGEST = float(np.finfo(np.float64).max)
 
@@ -109,7 +110,7 @@ class FirstOrder(Runner):
     def advance(self, steps: int, stopping: Stopping) -> None:
         """Run the kernel once; after an epoch of batches, look at what only epochs tell."""
         if self.counters[loop.ROWS] == len(self.history):
-            self.thin()
+            thin(self.counters, PLACES, (self.history, self.trajectory))
         first = self.limit == _LARGEST
         if first:
             steps = 1
@@ -186,11 +187,7 @@ class FirstOrder(Runner):
     def restart(self) -> None:
         """Be ready to go on: a step that a test ended is begun again."""
         if self.counters[loop.STATUS] not in (loop.RUNNING, loop.PARAMETERS):
-            rows = int(self.counters[loop.ROWS])
-            if rows and self.history[rows - 1, 0] == self.nit:
-                self.counters[loop.ROWS], self.counters[loop.DUE] = rows - 1, 1
-            else:
-                self.counters[loop.DUE] += 1
+            step_back(self.counters, PLACES, self.history)
         self.counters[loop.STATUS] = loop.RUNNING
         super().restart()
 
@@ -258,18 +255,6 @@ class FirstOrder(Runner):
         return self._fixed
 
     # -- records --------------------------------------------------------------------------------------------------
-
-    def thin(self) -> None:
-        """Keep every second row of the history, and record half as often from now on."""
-        rows = len(self.history)
-        kept = (rows + 1) // 2
-        self.history[:kept] = self.history[: 2 * kept : 2]
-        if len(self.trajectory):
-            self.trajectory[:kept] = self.trajectory[: 2 * kept : 2]
-        stride = int(self.counters[loop.STRIDE]) * 2
-        self.counters[loop.ROWS], self.counters[loop.STRIDE] = kept, stride
-        recorded = int(self.history[kept - 1, 0])
-        self.counters[loop.DUE] = recorded + stride - self.nit + 1
 
     def params(self) -> dict[Any, Any]:
         """The parameters as they are now."""

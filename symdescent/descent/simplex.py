@@ -18,11 +18,12 @@ from symdescent.descent import result as results
 from symdescent.descent.first_order import table_arguments
 from symdescent.descent.objective import Objective
 from symdescent.descent.options import Stopping
+from symdescent.descent.records import HISTORY_ROWS, Places, step_back, thin
 from symdescent.descent.runner import Runner
 from symdescent.errors import DataError
 from symdescent.optimizers import NelderMead
 
-HISTORY_ROWS = 4096
+PLACES = Places(code.STEPS, code.ROWS, code.DUE, code.STRIDE)
 MOST = 5000
 
 
@@ -79,7 +80,7 @@ class Simplex(Runner):
                 self.status = results.NOT_FINITE
                 return
         if self.counters[code.ROWS] == len(self.history):
-            self.thin()
+            thin(self.counters, PLACES, (self.history, self.simplices))
         n, optimizer = self.points.shape[1], self.optimizer
         factors = (1.0, 2.0, 0.5, 0.5)
         if optimizer.adaptive:
@@ -93,24 +94,10 @@ class Simplex(Runner):
         elif self.losses[0] < -1e300:
             self.status = results.DIVERGED
 
-    def thin(self) -> None:
-        """Keep every second row of the history, and record half as often from now on."""
-        rows = len(self.history)
-        kept = (rows + 1) // 2
-        self.history[:kept] = self.history[: 2 * kept : 2]
-        self.simplices[:kept] = self.simplices[: 2 * kept : 2]
-        stride = int(self.counters[code.STRIDE]) * 2
-        self.counters[code.ROWS], self.counters[code.STRIDE] = kept, stride
-        self.counters[code.DUE] = int(self.history[kept - 1, 0]) + stride - self.nit + 1
-
     def restart(self) -> None:
         """Be ready to go on."""
         if self.counters[code.DONE]:
-            rows = int(self.counters[code.ROWS])
-            if rows and self.history[rows - 1, 0] == self.nit:
-                self.counters[code.ROWS], self.counters[code.DUE] = rows - 1, 1
-            else:
-                self.counters[code.DUE] += 1
+            step_back(self.counters, PLACES, self.history)
         self.counters[code.DONE] = 0
         super().restart()
 

@@ -16,11 +16,11 @@ from symdescent.descent import result as results
 from symdescent.descent.line import search
 from symdescent.descent.objective import Objective
 from symdescent.descent.options import Stopping
+from symdescent.descent.records import HISTORY_ROWS
 from symdescent.descent.runner import Runner
 from symdescent.errors import DataError
 from symdescent.optimizers import LineSearch, Newton, RandomSearch, UpdateRule
 
-HISTORY_ROWS = 4096
 LARGEST_SYSTEM = 2000
 
 
