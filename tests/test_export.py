@@ -382,3 +382,15 @@ def test_the_name_of_a_rule_cannot_end_a_remark():
     )
     outside = re.sub(r"/\*.*?\*/", "", LOSSES["scalar"][0].code("c", rule), flags=re.DOTALL)
     assert "abort" not in outside
+
+
+def test_the_powers_of_adam_fade_to_zero():
+    # β^t as a denormal number for ever: each product with it costs a processor many times what others cost
+    loss, _, _ = LOSSES["scalar"]
+    space = module(loss.code("python", sd.Adam(0.01)))
+    names = list(inspect.signature(space["step"]).parameters)
+    given = dict.fromkeys(names, 0.5) | {"p_1": 1e-299, "p_2": 1e-290}
+    *_, p_1, p_2 = space["step"](**given)
+    assert p_1 == pytest.approx(0.9e-299, rel=1e-12) and p_2 == pytest.approx(0.999e-290, rel=1e-12)
+    *_, p_1, p_2 = space["step"](**given | {"p_1": p_1 / 10, "p_2": p_2})
+    assert p_1 == 0.0 and p_2 > 0.0

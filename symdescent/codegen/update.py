@@ -36,6 +36,11 @@ class Place:
         return self.rank > 0
 
 
+def faded(power: str) -> list[str]:
+    """End a power such as β^t where it is nothing beside 1: denormal numbers cost a processor many times a product."""
+    return [f"if abs({power}) < 1e-300:", f"    {power} = 0.0"]
+
+
 class UpdateWriter:
     """Writes one step of a rule for some parameters.
 
@@ -114,6 +119,8 @@ class UpdateWriter:
                 lines += self._total(name, total.args[0])
                 values[total] = dummy
             lines.append(self._assign(self.shared, symbol, expression.xreplace(values)))
+            if symbol in expression.as_ordered_factors():
+                lines += faded(self.shared[symbol])
         return lines
 
     def _total(self, name: str, term: sp.Expr) -> Iterator[str]:

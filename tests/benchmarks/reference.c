@@ -79,8 +79,8 @@ double adam_bare(double *place, double rate, double beta1, double beta2, double 
   for (int64_t step = 0; step < steps; step++) {
     double one = 1.0 - x, t = y - x * x;
     double gx = -400.0 * x * t - 2.0 * one, gy = 200.0 * t;
-    p1 *= beta1;
-    p2 *= beta2;
+    p1 = p1 < 1e-300 ? 0.0 : beta1 * p1; /* denormal numbers are slow */
+    p2 = p2 < 1e-300 ? 0.0 : beta2 * p2;
     mx = beta1 * mx + (1.0 - beta1) * gx;
     my = beta1 * my + (1.0 - beta1) * gy;
     vx = beta2 * vx + (1.0 - beta2) * gx * gx;
