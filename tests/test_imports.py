@@ -19,6 +19,7 @@ PACKAGE = Path(symdescent.__file__).parent
 FLOORS = (
     ("errors",),
     ("elementary", "optimizers"),
+    ("methods",),
     ("graph",),
     ("differentiate",),
     ("notation",),

@@ -290,7 +290,8 @@ class ArrayPrinter(ScalarPrinter):
 
     def _slices(self, array: Any, places: Sequence[Node]) -> tuple[list[str], Axes] | None:
         """Positions as slices along distinct indices, and these; None where the positions have to be listed."""
-        graph, shape = self.graph, self.statement.shape(array)
+        parameter = getattr(array, "parameter", array)  # the direction along a parameter has its shape
+        graph, shape = self.graph, self.statement.shape(parameter)
         written: list[str] = []
         order: list[Index] = []
         for axis, place in enumerate(places):

@@ -25,8 +25,9 @@ from symdescent.binding import Binder, as_array
 from symdescent.codegen.array_printer import _NEUTRAL, WIDE, ArrayPrinter, Part, add_at, centred, exp_difference
 from symdescent.codegen.expand import expand
 from symdescent.codegen.names import Names
-from symdescent.codegen.program import KernelWriter, Signature
+from symdescent.codegen.program import Direction, KernelWriter, Signature, second_order
 from symdescent.codegen.schedule import loop_order
+from symdescent.differentiate import Scatter
 from symdescent.elementary import scalar
 from symdescent.errors import DataError
 from symdescent.graph import REDUCTIONS, Graph, Index, Node, reachable
@@ -90,9 +91,18 @@ def array_functions(writer: KernelWriter, broadcasting: bool = True) -> tuple[tu
     statement = writer.statement
     root = _masked(statement.graph, expand(statement.graph, [statement.root]))[0]
     value, helpers = _function(writer, "value", "The loss.", {None: [((), root)]}, broadcasting)
-    parts = _gradient_parts(statement)
+    parts = _gradient_parts(statement, statement.scatters())
     gradient, more = _function(writer, "gradient", "The gradient, by parameter.", parts, broadcasting)
     return (value, gradient), helpers | more
+
+
+def array_curvature(writer: KernelWriter) -> tuple[str, set[str]]:
+    """The source of ``hessian_vector_product`` on arrays, and the helpers that it calls."""
+    statement = writer.statement
+    parts = _gradient_parts(statement, second_order(statement))
+    directions = tuple(map(Direction, statement.parameters))
+    said = "The Hessian times a direction, by parameter."
+    return _function(writer, "hessian_vector_product", said, parts, False, directions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,15 +168,20 @@ class _Arguments:
 
 
 def _function(
-    writer: KernelWriter, name: str, said: str, parts: Mapping[Any, Sequence[Part]], broadcasting: bool
+    writer: KernelWriter,
+    name: str,
+    said: str,
+    parts: Mapping[Any, Sequence[Part]],
+    broadcasting: bool,
+    directions: Sequence[Direction] = (),
 ) -> tuple[str, set[str]]:
     """The source of a function that returns one result for each key of `parts`, and the helpers that it calls."""
     statement, names = writer.statement, Names()
-    signature = writer.signature(names, outputs=False)
+    signature = writer.signature(names, directions, outputs=False)
     left = iter(narrowed(statement.graph, [node for listed in parts.values() for _, node in listed]))
     parts = {key: [(places, next(left)) for places, _ in listed] for key, listed in parts.items()}
     ends = [node for listed in parts.values() for _, node in listed]
-    things = (*statement.parameters, *writer.data)
+    things = (*statement.parameters, *directions, *writer.data)
     scalars = [signature.names[t] for t in things if not isinstance(t, ARRAYS) and t not in statement.samples]
     scalars = scalars if broadcasting else []
     order = loop_order([*ends, *(place for listed in parts.values() for places, _ in listed for place in places)])
@@ -182,9 +197,9 @@ def _function(
     return head + "".join(f"    {line}\n" for line in lines), printer.helpers
 
 
-def _gradient_parts(statement: Statement) -> dict[Any, list[Part]]:
+def _gradient_parts(statement: Statement, scatters: Sequence[Scatter]) -> dict[Any, list[Part]]:
     """For each parameter, what is added at which places: contributions, summed over the indices not in the places."""
-    graph, scatters = statement.graph, statement.scatters()
+    graph = statement.graph
     contributions = _masked(graph, expand(graph, [scatter.contribution for scatter in scatters]))
     totals: dict[Any, dict[tuple[Node, ...], list[Node]]] = {parameter: {} for parameter in statement.parameters}
     for scatter, node in zip(scatters, contributions, strict=True):

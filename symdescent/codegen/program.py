@@ -214,6 +214,14 @@ def second_order(statement: Statement) -> list[Scatter]:
     ]
 
 
+def is_quadratic(statement: Statement) -> bool:
+    """Whether the Hessian is the same at all parameters: it reads none of them."""
+    statement = statement.fresh()
+    parameters = set(statement.parameters)
+    moved = [scatter.contribution for scatter in second_order(statement)]
+    return not any(node.op in ("symbol", "load") and node.payload in parameters for node in reachable(moved))
+
+
 def _along(graph: Graph, leaf: Node) -> Node:
     direction = Direction(leaf.payload)
     return graph.load(direction, leaf.args) if leaf.args else graph.symbol(direction)
@@ -253,6 +261,11 @@ def helper_sources(names: set[str]) -> list[str]:
 def helper_text(name: str) -> str:
     """The source of a helper, as plain Python."""
     return _SOURCES[name]
+
+
+def has_helper(name: str) -> bool:
+    """Whether there is a helper of this name."""
+    return name in _SOURCES
 
 
 def _helper_texts() -> dict[str, str]:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from symdescent.binding import Bound
-from symdescent.codegen.program import second_order
+from symdescent.codegen.program import is_quadratic
 from symdescent.compiled import CompiledLoss
 from symdescent.descent.samples import unflattened
-from symdescent.graph import reachable
+from symdescent.methods import arrays
+from symdescent.methods.newton import fill_hessian
 
 
 class Objective:
@@ -47,23 +48,29 @@ class Objective:
         value, gradient = self.compiled.evaluate(self.at(x))
         return value, _flat(gradient)
 
+    def gradient(self, x: Any, slope: Any) -> float:
+        """The loss; its gradient is left in `slope`."""
+        value, slope[:] = self.value_and_gradient(x)
+        return value
+
+    def curvature(self, x: Any, direction: Any, product: Any) -> None:
+        """The Hessian times a direction is left in `product`."""
+        product[:] = self.hessian_times(x, direction)
+
     def hessian_times(self, x: Any, direction: Any) -> Any:
         """The Hessian times a direction."""
         return _flat(self.compiled.kernels.hessian_vector_product(self.at(x), self.params(direction)))
 
     def hessian(self, x: Any) -> Any:
         """The dense Hessian, symmetric."""
-        columns = [self.hessian_times(x, unit) for unit in np.eye(self.size)]
-        whole = np.array(columns)
-        return (whole + whole.T) / 2
+        whole = np.empty((self.size, self.size))
+        fill_hessian(self, arrays, x, self.size, whole)
+        return whole
 
     @cached_property
     def is_quadratic(self) -> bool:
         """Whether the Hessian is the same at all parameters: it reads none of them."""
-        statement = self.compiled.statement.fresh()
-        parameters = set(statement.parameters)
-        moved = [scatter.contribution for scatter in second_order(statement)]
-        return not any(node.op in ("symbol", "load") and node.payload in parameters for node in reachable(moved))
+        return is_quadratic(self.compiled.statement)
 
 
 def _flat(parts: Any) -> Any:

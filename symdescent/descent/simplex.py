@@ -21,6 +21,7 @@ from symdescent.descent.options import Stopping
 from symdescent.descent.records import HISTORY_ROWS, Places, step_back, thin
 from symdescent.descent.runner import Runner
 from symdescent.errors import DataError
+from symdescent.methods.simplex import first_simplex
 from symdescent.optimizers import NelderMead
 
 PLACES = Places(code.STEPS, code.ROWS, code.DUE, code.STRIDE)
@@ -40,9 +41,8 @@ class Simplex(Runner):
         if not np.isfinite(start).all():
             raise DataError("the start of NelderMead contains values that are not finite: give numbers")
         self.objective = objective
-        self.points = np.tile(start, (n + 1, 1))
-        for k in range(n):
-            self.points[k + 1, k] = 1.05 * start[k] if start[k] != 0 else 0.00025
+        self.points = np.empty((n + 1, n))
+        first_simplex(start, self.points, n)
         self.losses = np.full(n + 1, math.inf)
         self.counters = np.zeros(code.COUNTERS, dtype=np.int64)
         self.counters[[code.DUE, code.STRIDE]] = 1
@@ -75,7 +75,7 @@ class Simplex(Runner):
         """Run the kernel once."""
         module, data = kernels.load(self.source), self.data()
         if self.counters[code.VALUES] == 0:
-            kernels.call(module.begin, self.points, self.losses, self.counters, *data)
+            kernels.call(module.start, self.points, self.losses, self.counters, *data)
             if not self.losses[0] < math.inf:
                 self.status = results.NOT_FINITE
                 return

@@ -19,6 +19,9 @@ from symdescent.descent.options import Stopping
 from symdescent.descent.records import HISTORY_ROWS
 from symdescent.descent.runner import Runner
 from symdescent.errors import DataError
+from symdescent.methods import arrays
+from symdescent.methods.chance import best_nearby, stream
+from symdescent.methods.newton import downward_direction, plain_direction
 from symdescent.optimizers import LineSearch, Newton, RandomSearch, UpdateRule
 
 LARGEST_SYSTEM = 2000
@@ -181,8 +184,8 @@ class NewtonDescent(Stepped):
         hessian = self.objective.hessian(self.x)
         if not np.isfinite(hessian).all():
             return None
-        direction = _newton_direction(hessian, self.jac, newton)
-        if direction is None:
+        direction, find = np.empty(len(self.x)), downward_direction if newton.definite else plain_direction
+        if not find(arrays, hessian, self.jac, len(self.x), newton.damping, direction):
             return None
         if isinstance(newton.learning_rate, LineSearch):
             found = search(newton.learning_rate, self.objective, self.x, direction, self.fun, self.jac)
@@ -194,27 +197,6 @@ class NewtonDescent(Stepped):
         return self.x + self.rate * direction
 
 
-def _newton_direction(hessian: Any, gradient: Any, newton: Newton) -> Any:
-    """The solution of (H + λI) p = -g; λ is raised until the matrix is positive definite, if that is asked for."""
-    unit = np.eye(len(gradient))
-    if not newton.definite:
-        try:
-            return np.linalg.solve(hessian + newton.damping * unit, -gradient)
-        except np.linalg.LinAlgError:
-            return None
-    size = max(1.0, float(np.max(np.abs(hessian))))
-    extra = newton.damping
-    least = float(np.min(np.diag(hessian)))
-    if least + extra <= 0:
-        extra = 1e-3 * size - least
-    while True:
-        try:
-            factor = np.linalg.cholesky(hessian + extra * unit)
-            return -np.linalg.solve(factor.T, np.linalg.solve(factor, gradient))
-        except np.linalg.LinAlgError:
-            extra = max(2.0 * extra, 1e-8 * size)
-
-
 class RandomDescent(Stepped):
     """Moves to the best of some random points nearby."""
 
@@ -222,7 +204,7 @@ class RandomDescent(Stepped):
 
     def __init__(self, compiled: CompiledLoss, optimizer: RandomSearch, bound: Bound) -> None:
         super().__init__(compiled, optimizer, bound)
-        self.random = np.random.default_rng(optimizer.seed)
+        self.random = stream(optimizer.seed)
         self.radius = optimizer.radius
 
     def evaluate(self) -> None:
@@ -235,16 +217,12 @@ class RandomDescent(Stepped):
         """The best of the drawn points, or where we are, with a smaller radius."""
         optimizer: RandomSearch = self.optimizer
         self.rate = self.radius
-        size = self.objective.size
-        drawn = self.random.normal(size=(optimizer.points, size))
-        lengths = self.radius * self.random.random(optimizer.points) ** (1.0 / size)
-        points = self.x + drawn * (lengths / np.linalg.norm(drawn, axis=1))[:, None]
-        values = [self.objective.value(point) for point in points]
-        best = int(np.argmin([value if not math.isnan(value) else math.inf for value in values]))
-        self.settled = values[best] < self.fun
+        n, tried, best = self.objective.size, np.empty_like(self.x), np.empty_like(self.x)
+        lowest = best_nearby(self.objective, self.random, self.x, n, self.radius, optimizer.points, tried, best)
+        self.settled = lowest < self.fun
         if self.settled:
-            self.fun = values[best]
-            return points[best]
+            self.fun = lowest
+            return best
         self.radius *= optimizer.shrink
         return self.x
 
@@ -252,7 +230,7 @@ class RandomDescent(Stepped):
         """The same descent, with a random generator of its own."""
         other = super().copy()
         assert isinstance(other, RandomDescent)
-        other.random = copy.deepcopy(self.random)
+        other.random = self.random.copy()
         return other
 
     def state(self) -> dict[str, Any]:
@@ -262,4 +240,4 @@ class RandomDescent(Stepped):
     def restore(self, state: Mapping[str, Any]) -> None:
         """Be where a stored descent was."""
         super().restore(state)
-        self.random, self.fun, self.radius, self.jac = state["random"], state["fun"], state["radius"], ()
+        self.random, self.fun, self.radius, self.jac = state["random"].copy(), state["fun"], state["radius"], ()

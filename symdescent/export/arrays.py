@@ -17,7 +17,9 @@ from symdescent.codegen.scalar_printer import ATOM, SELECT, ScalarPrinter, Text
 from symdescent.elementary import TABLE
 from symdescent.elementary import numeric as on
 from symdescent.export.canonical import ARRAY, COUNT, DATA, NUMBER, POSITIONS, Argument, plain_name
+from symdescent.export.flat_arrays import ArraySearch
 from symdescent.export.loops import docstring, written_array
+from symdescent.export.searches import SEARCH, searched
 from symdescent.graph import Graph, Node
 from symdescent.notation.lower import Lowering
 from symdescent.optimizers import UpdateRule
@@ -27,14 +29,12 @@ from symdescent.statement import ARRAYS, Statement
 _LOCALS = ("steps", "t", "loss", "main", "step", "descend", "np", "jnp", "jax", "carry", "body", "gradient", "value")
 
 
-def numpy(statement: Statement, rule: UpdateRule | None, title: Sequence[str], values: Mapping[Any, Any] | None) -> str:
-    """A module for NumPy."""
-    return _Module(statement, rule).text(title, values)
-
-
-def jax(statement: Statement, rule: UpdateRule | None, title: Sequence[str], values: Mapping[Any, Any] | None) -> str:
-    """A module for JAX, in double precision."""
-    return _JaxModule(statement, rule).text(title, values)
+def module(
+    target: str, statement: Statement, optimizer: Any, title: Sequence[str], values: Mapping[Any, Any] | None
+) -> str:
+    """A module for NumPy, or for JAX in double precision."""
+    kind = _JaxModule if target == "jax" else _Module
+    return kind(statement, optimizer).text(title, values)
 
 
 # -- update rules on arrays -------------------------------------------------------------------------------------------
@@ -78,34 +78,45 @@ class _Elementwise(ScalarPrinter):
 class _Module:
     """One module: its functions take the parameters, then the data by name, as `array_functions` prints them."""
 
-    def __init__(self, statement: Statement, rule: UpdateRule | None) -> None:
+    def __init__(self, statement: Statement, optimizer: Any) -> None:
         self.writer = KernelWriter(statement)
-        self.statement, self.rule = self.writer.statement, rule
+        self.statement, self.optimizer = self.writer.statement, optimizer
         self.names = Names()
         self.names.reserve(_LOCALS)
+        self.search = ArraySearch(optimizer, self.writer) if searched(optimizer) else None
+        self.names.reserve(self.search.names if self.search else ())
         self.signature = self.writer.signature(self.names, outputs=False)
         self.helpers: set[str] = set()
 
     def text(self, title: Sequence[str], values: Mapping[Any, Any] | None) -> str:
         """The whole module."""
         functions, helpers = array_functions(self.writer, broadcasting=False)
-        parts = [*functions]
+        parts, host = [*functions], []
         constants = ""
-        if self.rule is not None:
-            step, descend, numbers = self._descent(self.rule)
+        if self.search is not None:
+            parts += self.search.functions
+            helpers |= self.search.helpers
+            host = [*self.before_search(), *self.search.texts(), self._around_search()]
+        elif self.optimizer is not None:
+            step, descend, numbers = self._descent(self.optimizer)
             constants = "".join(f"{name} = {value!r}\n" for name, value in numbers.items())
             parts += [step, descend]
-        parts += self._main(values)
-        body = "\n\n".join(part.strip("\n") + "\n" for part in parts)
+        body = _joined(parts)
         used = {name.removeprefix("on.") for name in re.findall(r"\bon\.\w+", body)} | self.helpers
         body = re.sub(r"\bon\.(\w+)", r"\1", body)
         own = [numeric_source(name) for name in sorted(used)] + [helper_source(name) for name in sorted(helpers)]
-        head = docstring(title) + "\n\n" + self.imports(body + "".join(own))
-        return "\n\n".join(part.strip("\n") + "\n" for part in (head, constants, *own, body) if part)
+        device = self.translated(_joined([constants, *own, body]))
+        whole = _joined([device, *host, self.translated(_joined(self._main(values)))])
+        return _joined([f"{docstring(title)}\n\n{self.imports(whole)}", whole])
 
-    def imports(self, body: str) -> str:
+    def translated(self, text: str) -> str:
+        """Functions of NumPy's arrays as those of the target's."""
+        return text
+
+    def imports(self, whole: str) -> str:
         """What the module needs."""
-        return ("import math\n\n" if "math." in body else "") + "import numpy as np\n"
+        scipy = "from scipy.optimize import minimize\n" if "minimize(" in whole else ""
+        return ("import math\n\n" if "math." in whole else "") + "import numpy as np\n" + scipy
 
     # -- descent --------------------------------------------------------------------------------------------------
 
@@ -210,6 +221,28 @@ class _Module:
         said = "Descend for a number of steps: the loss reached, and the parameters."
         return _function("descend", arguments, said, lines, [self._call("value"), *parameters])
 
+    # -- searches -------------------------------------------------------------------------------------------------
+
+    def before_search(self) -> list[str]:
+        """What is done with the functions of the loss before a search calls them."""
+        return []
+
+    def _around_search(self) -> str:
+        placed, named = self._given()
+        parameters = [self.signature.names[p] for p in self.statement.parameters]
+        data = [*placed[len(parameters) :], *(f"{name}={name}" for name in named)]
+        shapes = ", ".join(f"np.shape({name})" for name in parameters)
+        flat, x = self.names.fresh("flat"), self.names.fresh("x")
+        lines = [
+            f"{flat} = FlatLoss({', '.join([f'[{shapes}]', *data])})",
+            f"{x} = {flat}.joined([{', '.join(parameters)}])",
+            f"{SEARCH}({flat}, {x}, {x}.size, steps)",
+            f"{', '.join(parameters)}{',' if len(parameters) == 1 else ''} = {flat}.parts({x})",
+        ]
+        arguments = [*placed, "steps", *(["*", *named] if named else [])]
+        said = "Descend for a number of steps: the loss reached, and the parameters."
+        return _function("descend", arguments, said, lines, [self._call("value"), *parameters])
+
     # -- trying it ------------------------------------------------------------------------------------------------
 
     def _arguments(self) -> list[tuple[Any, Argument]]:
@@ -246,7 +279,7 @@ class _Module:
                 lines.append(f"{argument.name} = {float(value)!r}")
         lines.append(f'print("loss", {self._call("value")})')
         parameters = [self.signature.names[p] for p in self.statement.parameters]
-        if self.rule is None:
+        if self.optimizer is None:
             lines.append(f'print("gradient", {self._call("gradient")})')
         else:
             placed, named = self._given()
@@ -256,6 +289,10 @@ class _Module:
             lines += [f'print("{name} =", {name})' for name in parameters]
         body = "".join(f"    {line}\n" for line in lines)
         return [f"def main():\n{body}", 'if __name__ == "__main__":\n    main()\n']
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return "\n\n".join(part.strip("\n") + "\n" for part in parts if part)
 
 
 def _function(name: str, arguments: Sequence[str], said: str, lines: Sequence[str], results: Sequence[str]) -> str:
@@ -301,25 +338,30 @@ _SPECIAL = {
 class _JaxModule(_Module):
     """The same on JAX's arrays, which are never changed in place; the loop over the steps is JAX's own."""
 
-    def text(self, title: Sequence[str], values: Mapping[Any, Any] | None) -> str:
-        """The whole module."""
-        written = super().text(title, values)
+    def translated(self, text: str) -> str:
+        """Functions of JAX's arrays, which make new arrays where NumPy changes one."""
         for name, special in _SPECIAL.items():
-            written = re.sub(rf"(?m)^{name} = np\.vectorize\(.*\n", special, written)
-        written = re.sub(r"(?s)def polygamma_of.*?\n\n\n(?=polygamma = )", "", written)
-        written = written.replace('@np.errstate(all="ignore")\n', "")
-        head = written.index('"""', 3) + 3
-        lines = [_without_changes(line) for line in written[head:].split("\n")]
-        body = re.sub(r"(?<![\w.])np\.", "jnp.", "\n".join(line.rstrip() for line in lines))
-        return written[:head] + re.sub(r"\nimport numpy as np\n", self._imports(body), body, count=1)
+            text = re.sub(rf"(?m)^{name} = np\.vectorize\(.*\n", special, text)
+        text = re.sub(r"(?s)def polygamma_of.*?\n\n\n(?=polygamma = )", "", text)
+        text = text.replace('@np.errstate(all="ignore")\n', "")
+        lines = [_without_changes(line).rstrip() for line in text.split("\n")]
+        return re.sub(r"(?<![\w.])np\.", "jnp.", "\n".join(lines))
 
-    @staticmethod
-    def _imports(body: str) -> str:
-        return '\nimport jax\nimport jax.numpy as jnp\n\njax.config.update("jax_enable_x64", True)\n'
+    def imports(self, whole: str) -> str:
+        """What the module needs."""
+        math = "import math\n\n" if "math." in whole else ""
+        numpy = "import numpy as np\n" if re.search(r"(?<![\w.])np\.", whole) else ""
+        scipy = "from scipy.optimize import minimize\n" if "minimize(" in whole else ""
+        doubles = '\njax.config.update("jax_enable_x64", True)\n'
+        return f"{math}import jax\nimport jax.numpy as jnp\n{numpy}{scipy}{doubles}"
 
-    def imports(self, body: str) -> str:
-        """Replaced later."""
-        return "import numpy as np\n"
+    def before_search(self) -> list[str]:
+        """Functions that are called again and again are compiled."""
+        assert self.search is not None
+        fixed = [self.signature.names[symbol] for symbol in self.signature.extents]
+        called = ["value", "gradient", *(["hessian_vector_product"] if self.search.functions else [])]
+        options = f", static_argnames={fixed!r}" if fixed else ""
+        return ["".join(f"{name} = jax.jit({name}{options})\n" for name in called)]
 
     def _loop(
         self, carried: list[str], slopes: list[str], extra: list[str], begins: list[str], parameters: list[str]

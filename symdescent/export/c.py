@@ -54,6 +54,7 @@ static long remainder_of(long a, long b) {
 
 
 # libraries of the system have functions called step and value, which a shared library would call in our place
+_RETURNS = {"None": "void", "float": DOUBLE, "int": LONG}
 _FUNCTIONS = {"value": "loss_value", "step": "descent_step"}
 
 
@@ -140,6 +141,8 @@ class _Body:
         if isinstance(node, ast.AugAssign):
             sign = ARITHMETIC[type(node.op)][0]
             return [f"{write(node.target)} {sign}= {write(node.value)};"]
+        if isinstance(node, ast.Break):
+            return ["break;"]
         if isinstance(node, ast.Return):
             return [f"return {write(node.value)};" if node.value is not None else "return;"]
         if isinstance(node, ast.Expr):
@@ -216,7 +219,8 @@ class _Function:
             self.kinds |= {length: LONG for length in argument.shape if length.isidentifier()}
         shapes = {argument.name: tuple(map(_lengths, argument.shape)) for argument in arguments if argument.shape}
         positions = [argument.name for argument in arguments if argument.kind == POSITIONS]
-        self.expressions = Expressions(self.kinds, shapes, positions)
+        whole = [name for name, other in functions.items() if other.returns == "int"]
+        self.expressions = Expressions(self.kinds, shapes, positions, whole)
 
     def text(self) -> str:
         """The whole function."""
@@ -224,14 +228,18 @@ class _Function:
         body = _Body(self.expressions, self.kinds, self.functions)
         first, *further = function.results or ("",)
         lines = body.lines(list(read(function.lines)))
-        names = {argument.name for argument in function.arguments}
+        written = set(re.findall(r"\w+", "\n".join(lines)))
+        unused = [name for name in map(c_name, (a.name for a in function.arguments)) if name not in written]
+        lines = [f"(void){name};" for name in unused if name not in map(c_name, function.results)] + lines
         outs = [(name, f"{name}_out") for name in further]
         lines += [f"*{out} = {c_name(name)};" for name, out in outs]
+        ended = [f"return {c_name(first)};"] if function.results else []
+        ended = [lines.pop()] if function.returns != "None" else ended
         lines += [f"free({c_name(name)});" for name in body.buffers]
-        lines += [f"return {c_name(first)};"] if function.results else []
-        assert names >= {argument.name for argument in function.arguments}
+        lines += ended
         name = _FUNCTIONS.get(function.name, function.name)
-        head = f"{'double' if function.results else 'void'} {name}({self._arguments(outs)}) {{"
+        kind = DOUBLE if function.results else _RETURNS[function.returns]
+        head = f"{'static ' if function.internal else ''}{kind} {name}({self._arguments(outs)}) {{"
         return f"/* {function.said} */\n{head}\n" + "".join(f"    {line}\n" for line in lines) + "}\n"
 
     def _arguments(self, outs: Sequence[tuple[str, str]]) -> str:
@@ -286,7 +294,7 @@ def _main(program: Program, values: Mapping[str, Any]) -> str:
     pointers = [f"&{c_name(argument.name)}" for argument in numbers]
     lines.append(f'printf("loss %.17g\\n", loss_value({given}));')
     shown = list(program.parameters)
-    if program.rule is None:
+    if not program.descends:
         slopes = [Argument(f"g_{argument.name}", argument.kind, argument.shape) for argument in program.parameters]
         for slope, argument in zip(slopes, program.parameters, strict=True):
             size = f"[{np.size(values[argument.name])}]" if argument.shape else ""

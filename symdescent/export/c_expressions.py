@@ -49,10 +49,20 @@ _POWERS = {2: "square", 3: "cube"}
 
 
 class Expressions:
-    """Expressions in C; `kinds` tells which names are whole numbers, `shapes` how long the axes of arrays are."""
+    """Expressions in C; `kinds` tells which names are whole numbers, `shapes` how long the axes of arrays are.
 
-    def __init__(self, kinds: dict[str, str], shapes: Mapping[str, Sequence[str]], positions: Iterable[str]) -> None:
+    `positions` are arrays of whole numbers, `whole` functions that return one.
+    """
+
+    def __init__(
+        self,
+        kinds: dict[str, str],
+        shapes: Mapping[str, Sequence[str]],
+        positions: Iterable[str],
+        whole: Iterable[str] = (),
+    ) -> None:
         self.kinds, self.shapes, self.positions = kinds, shapes, frozenset(positions)
+        self.whole = frozenset(("int", "len", *whole))
 
     def kind(self, node: ast.expr) -> str:
         """Whether an expression is a whole number."""
@@ -72,7 +82,7 @@ class Expressions:
             name = ast.unparse(node.func)
             if name in ("abs", "min", "max"):
                 return LONG if all(self.kind(argument) == LONG for argument in node.args) else DOUBLE
-            return LONG if name in ("int", "len") else DOUBLE
+            return LONG if name in self.whole else DOUBLE
         if isinstance(node, ast.IfExp):
             return LONG if {self.kind(node.body), self.kind(node.orelse)} == {LONG} else DOUBLE
         return DOUBLE

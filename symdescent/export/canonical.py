@@ -37,13 +37,20 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function: its arguments, what it returns (names of numbers), its documentation and its statements."""
+    """A function: its arguments, what it returns (names of numbers), its documentation and its statements.
+
+    A function without `results` may return a number by itself, an ``int`` or a ``float`` (`returns`). One that is not
+    `jitted` calls Python; one that is `internal` is no part of what a program offers.
+    """
 
     name: str
     arguments: tuple[Argument, ...]
     results: tuple[str, ...]
     said: str
     lines: tuple[str, ...]
+    returns: str = "None"
+    jitted: bool = True
+    internal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +61,25 @@ class Program:
     constants: Mapping[str, float]
     helpers: tuple[str, ...]
     functions: tuple[Function, ...]
-    rule: UpdateRule | None
+    descends: bool
     parameters: tuple[Argument, ...]
     data: tuple[Argument, ...]
     things: Mapping[str, Any] = field(default_factory=dict)
 
 
-def program(statement: Statement, rule: UpdateRule | None, title: Sequence[str]) -> Program:
-    """The functions ``value``, ``value_and_gradient`` and, with a rule, ``step`` and ``descend``."""
-    return _Writer(statement, rule).program(title)
+class Writer:
+    """Writes the functions ``value``, ``value_and_gradient`` and, with a rule, ``step`` and ``descend``.
 
+    `reserved` names mean something in the program.
+    """
 
-class _Writer:
-    def __init__(self, statement: Statement, rule: UpdateRule | None) -> None:
+    def __init__(self, statement: Statement, rule: UpdateRule | None, reserved: Sequence[str] = ()) -> None:
         self.writer = KernelWriter(statement)
         self.statement, self.rule = self.writer.statement, rule
         self.binder = Binder(self.statement)
+        self.reserved = (*_LOCALS, *reserved)
         self.names = Names()
-        self.names.reserve(_LOCALS)
+        self.names.reserve(self.reserved)
         self.signature = self.writer.signature(self.names)
         self._undeclared: set[str] = set()
         self.parameters = tuple(map(self._argument, self.statement.parameters))
@@ -82,21 +90,26 @@ class _Writer:
         """Everything."""
         root = self.statement.root
         functions = [self._loss("value", "The loss.", [root]), self._loss_and_gradient(root)]
-        constants: dict[str, float] = {}
-        if self.rule is not None:
-            step, descend, constants = self._descent(self.rule)
-            functions += [step, descend]
+        moving, constants = self.descent()
+        functions += moving
         things = {self.signature.names[thing]: thing for thing in self.signature.names}
         return Program(
             tuple(title),
             constants,
             tuple(sorted(self.writer.helpers)),
             tuple(functions),
-            self.rule,
+            bool(moving),
             self.parameters,
             self.data,
             things,
         )
+
+    def descent(self) -> tuple[list[Function], dict[str, float]]:
+        """The functions that descend, and the constants that they read."""
+        if self.rule is None:
+            return [], {}
+        step, descend, constants = self._descent(self.rule)
+        return [step, descend], constants
 
     def _lengths(self, data: Sequence[Argument]) -> list[str]:
         """Lengths that no symbol stands for, where loops or positions in memory need them."""
@@ -170,7 +183,7 @@ class _Writer:
     def _fresh_names(self) -> Names:
         """Names for the body of one function: its arguments keep theirs."""
         names = Names()
-        names.reserve(_LOCALS)
+        names.reserve(self.reserved)
         self.signature = self.writer.signature(names)
         return names
 
@@ -256,12 +269,16 @@ class _Writer:
         target = f"{', '.join(step.results)} = " if step.results else ""
         lines.append(f"    {target}step({', '.join(a.name for a in step.arguments)})")
         lines.append(f"loss = value({', '.join(called)})")
+        return self.descend_function(tuple(lines))
+
+    def descend_function(self, lines: tuple[str, ...], jitted: bool = True) -> Function:
+        """The function ``descend`` with these statements."""
         results = ("loss", *(a.name for a in self.parameters if not a.shape))
         arrays = any(a.shape for a in self.parameters)
         returned = "the loss reached, and the numbers reached" if len(results) > 1 else "the loss reached"
         said = f"Descend: {'arrays are changed in place; ' * arrays}returns {returned}."
         arguments = (*self.parameters, *self.data, Argument("steps", COUNT))
-        return Function("descend", arguments, results, said, tuple(lines))
+        return Function("descend", arguments, results, said, lines, jitted=jitted)
 
 
 def plain_name(rule: UpdateRule) -> str:
@@ -278,4 +295,4 @@ def _number(value: float) -> str:
     return "math.inf" if value == float("inf") else "-math.inf" if value == -float("inf") else repr(value)
 
 
-__all__ = ["ARRAY", "COUNT", "DATA", "NUMBER", "POSITIONS", "Argument", "Function", "Program", "program"]
+__all__ = ["ARRAY", "COUNT", "DATA", "NUMBER", "POSITIONS", "Argument", "Function", "Program", "Writer"]

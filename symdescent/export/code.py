@@ -6,20 +6,24 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from symdescent.codegen.program import is_quadratic
 from symdescent.errors import StatementError, SymdescentError
 from symdescent.export import arrays, c, loops
-from symdescent.export.canonical import program
+from symdescent.export.canonical import Writer
 from symdescent.export.example import example
+from symdescent.export.flat import FlatWriter
+from symdescent.export.searches import equations, plain_title, searched
 from symdescent.graph import reachable
-from symdescent.optimizers import UpdateRule
+from symdescent.optimizers import LBFGS, UpdateRule
 
 if TYPE_CHECKING:
     from symdescent.loss import Loss
 
 TARGETS = ("python", "numpy", "numba", "c", "jax")
+WITH_SCIPY = ("numpy", "numba", "jax")
 
 
-def code(loss: Loss, target: str = "numba", optimizer: UpdateRule | None = None) -> str:
+def code(loss: Loss, target: str = "numba", optimizer: Any = None) -> str:
     r"""Return a standalone module: the loss, its gradient and, with an optimizer, one step and the loop over steps.
 
     Parameters
@@ -27,12 +31,13 @@ def code(loss: Loss, target: str = "numba", optimizer: UpdateRule | None = None)
     target
         ``"python"`` (lists and `math` alone), ``"numpy"``, ``"numba"``, ``"c"`` (C99) or ``"jax"``
     optimizer
-        an `UpdateRule`; its hyperparameters become constants of the module. A step reads all samples
+        an `UpdateRule`, whose hyperparameters become constants of the module, `Newton`, `NelderMead`,
+        `RandomSearch`, or `LBFGS` where SciPy can be called. A step reads all samples
 
     The text is the same for equal statements, needs nothing of symdescent, and ends with a `main` that tries it on
     built-in numbers.
 
-    Raises `StatementError` for an unknown target, and for an optimizer that is no update rule.
+    Raises `StatementError` for an unknown target, and for what is no optimizer.
 
     >>> import sympy as sp, symdescent as sd
     >>> w = sp.Symbol("w")
@@ -42,18 +47,25 @@ def code(loss: Loss, target: str = "numba", optimizer: UpdateRule | None = None)
     """
     if target not in TARGETS:
         raise StatementError(f"target={target!r} is not one of {', '.join(map(repr, TARGETS))}")
-    if optimizer is not None and (not isinstance(optimizer, UpdateRule) or optimizer.program.searched is not None):
+    if optimizer is not None and not isinstance(optimizer, UpdateRule) and not searched(optimizer):
         raise StatementError(
-            f"{optimizer} is no update rule with fixed steps, from which code can be written: use GradientDescent(0.1)"
-            ", Adam(0.01) or a rule of your own, or leave the optimizer out for the loss and its gradient"
+            f"{optimizer!r} is no optimizer from which code can be written: use GradientDescent(0.1), Newton() or a "
+            "rule of your own, or leave the optimizer out for the loss and its gradient"
+        )
+    if isinstance(optimizer, LBFGS) and target not in WITH_SCIPY:
+        raise StatementError(
+            f"LBFGS is SciPy's, which a program for {target!r} cannot call: use "
+            f"target={' or '.join(map(repr, WITH_SCIPY))}, or Newton() or Momentum(0.1)"
         )
     statement = loss.statement
     title = list(_title(loss, optimizer, target))
     values = example(statement)
     if target in ("numpy", "jax"):
-        write = arrays.numpy if target == "numpy" else arrays.jax
-        return write(statement, optimizer, title, values)
-    made = program(statement, optimizer, title)
+        return arrays.module(target, statement, optimizer, title, values)
+    if searched(optimizer):
+        made = FlatWriter(statement, optimizer, is_quadratic(statement)).program(title)
+    else:
+        made = Writer(statement, optimizer).program(title)
     named = None if values is None else _by_name(made.things, values, made)
     if target == "c":
         return c.c(made, named, title)
@@ -72,9 +84,10 @@ def _by_name(things: Any, values: Any, made: Any) -> dict[str, Any]:
     return named
 
 
-def _title(loss: Loss, rule: UpdateRule | None, target: str) -> Iterator[str]:
+def _title(loss: Loss, rule: Any, target: str) -> Iterator[str]:
     """What the module computes: the loss, its gradient and where it is derived (if they are short), the rule."""
-    yield f"A loss and its gradient{', and a descent by ' + _safe(rule.name) if rule else ''}."
+    named = "" if rule is None else plain_title(rule) if searched(rule) else f"a descent by {_safe(rule.name)}"
+    yield f"A loss and its gradient{', and ' + named if named else ''}."
     statement = loss.statement
     mean = {"mean": "the mean over the samples of ", "sum": "the sum over the samples of "}[statement.reduction]
     short = sum(1 for _ in reachable([statement.root])) <= 300
@@ -84,7 +97,9 @@ def _title(loss: Loss, rule: UpdateRule | None, target: str) -> Iterator[str]:
         places = loss.gradient.indices.get(parameter)
         shown = parameter[places] if places else parameter
         yield from _shown(f"Gradient by {shown}{_number_of(loss, parameter)}: ", component)
-    if rule is not None:
+    if searched(rule):
+        yield from (_safe(line) for line in equations(rule))
+    elif rule is not None:
         yield "One step (a prime marks what is new):"
         yield from (f"  {_safe(line.strip())}" for line in str(rule).split("\n")[1:])
     if target == "c":

@@ -15,12 +15,14 @@ from symdescent.export.lines import read
 
 def numba(program: Program, values: Mapping[str, Any] | None) -> str:
     """A module for Numba."""
-    parts = [docstring(program.title), HEADER.rstrip()]
+    scipy = "" if all(function.jitted for function in program.functions) else "\nfrom scipy.optimize import minimize"
+    head = HEADER.rstrip().replace("\nfrom numba import njit", f"\nfrom numba import njit{scipy}")
+    parts = [docstring(program.title), head]
     parts += [_constants(program)] if program.constants else []
     parts += [f"@exact\n{helper_text(name)}" for name in program.helpers]
     for function in program.functions:
-        decorator = "@exact" if function.name == "step" else "@fast"
-        parts.append(f"{decorator}\n{_function(function, function.lines)}")
+        decorator = "@exact\n" if function.name == "step" or function.internal else "@fast\n"
+        parts.append((decorator if function.jitted else "") + _function(function, function.lines))
     return _module([*parts, *_main(program, values, array="np.array")])
 
 
@@ -33,7 +35,7 @@ def python(program: Program, values: Mapping[str, Any] | None) -> str:
         lines, names = _plain_lines(function)
         used |= names
         translated.append(_function(function, lines))
-    if program.rule is None and any(argument.shape for argument in program.parameters):
+    if not program.descends and any(argument.shape for argument in program.parameters):
         used.add("zeros_like")  # main calls it
     parts += [helper_text(name) for name in program.helpers]
     parts += [_LISTS[name] for name in _LISTS if name in used]
@@ -101,7 +103,7 @@ def _main(program: Program, values: Mapping[str, Any] | None, array: str) -> lis
     lines.append(f'print("loss", value({given}))')
     numbers = [argument.name for argument in program.parameters if not argument.shape]
     arrays = [argument for argument in program.parameters if argument.shape]
-    if program.rule is None:
+    if not program.descends:
         like = "np.empty({}.shape)" if array else "zeros_like({})"
         gradients = [f"g_{argument.name}" for argument in arrays]
         lines += [f"{g} = {like.format(a.name)}" for g, a in zip(gradients, arrays, strict=True)]
