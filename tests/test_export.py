@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import ctypes
 import inspect
+import json
 import os
 import re
 import shutil
@@ -247,18 +248,45 @@ def with_c(text, start, data, tmp_path):
     return np.concatenate([np.ravel(values[p] if np.ndim(values[p]) else next(numbers).value) for p in start])
 
 
+def with_node(text, start, data, tmp_path):
+    source = tmp_path / "descent.js"
+    source.write_text(text, encoding="utf-8")
+    head = re.search(r"function descend\((.*?)\)", text).group(1)
+    values = {**start, **data}
+    names = [name for name in head.split(", ") if name != "steps"]
+    given = [listed(np.asarray(found(name.removesuffix("$"), values))) for name in names]
+    places = [
+        next(k for k, name in enumerate(names) if values[p] is found(name.removesuffix("$"), values)) for p in start
+    ]
+    (tmp_path / "run.js").write_text(
+        f"""const {{ descend }} = require({json.dumps(str(source))});
+const given = {json.dumps(given)};
+const result = descend(...given, {STEPS});
+const numbers = Array.isArray(result) ? result.slice(1) : [];
+const parts = {places}.map((k) => (Array.isArray(given[k]) ? given[k] : numbers.shift()));
+console.log(JSON.stringify(parts.flat(9)));""",
+        encoding="utf-8",
+    )
+    done = subprocess.run(["node", str(tmp_path / "run.js")], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    return np.array(json.loads(done.stdout), dtype=float)
+
+
 def run(target, text, start, data, tmp_path):
     start = {key: np.array(v) if np.ndim(v) else v for key, v in start.items()}
-    if target == "c":
-        return with_c(text, start, data, tmp_path)
+    if target in ("c", "javascript"):
+        return (with_c if target == "c" else with_node)(text, start, data, tmp_path)
     return {"python": with_python, "numpy": with_arrays, "jax": with_arrays, "numba": with_numba}[target](
         text, start, data
     )
 
 
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no C compiler to translate the text with")
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node.js to run the text with")
 TARGETS = [
-    pytest.param(each, marks=needs_gcc) if each == "c" else each for each in ("python", "numpy", "numba", "c", "jax")
+    *("python", "numpy", "numba", "jax"),
+    pytest.param("c", marks=needs_gcc),
+    pytest.param("javascript", marks=needs_node),
 ]
 ALL = LOSSES | LONG
 SMOOTH = LOSSES | {
@@ -353,9 +381,9 @@ def test_programs_can_be_tried_at_once(target, rule, tmp_path):
     # a main that does not run, or prints other numbers than the loss has
     loss, start, _ = LOSSES["indexed"]
     text = loss.code(target, rule)
-    path = tmp_path / ("descent.c" if target == "c" else "descent.py")
+    path = tmp_path / {"c": "descent.c", "javascript": "descent.js"}.get(target, "descent.py")
     path.write_text(text, encoding="utf-8")
-    command = [sys.executable, str(path)]
+    command = ["node" if target == "javascript" else sys.executable, str(path)]
     if target == "c":
         subprocess.run(["gcc", "-O2", "-std=c99", str(path), "-o", str(tmp_path / "descent"), "-lm"], check=True)
         command = [str(tmp_path / "descent")]
@@ -374,14 +402,15 @@ def test_programs_can_be_tried_at_once(target, rule, tmp_path):
         assert float(done.stdout.split("\n")[1].split()[3]) < first
 
 
-@pytest.mark.parametrize("target", ["python", "numpy", "numba", "c", "jax"])
+@pytest.mark.parametrize("target", ["python", "numpy", "numba", "c", "jax", "javascript"])
 def test_programs_stand_alone_and_are_the_same_twice(target):
     # an import of this package, an order that changes from run to run
     loss, _, _ = LOSSES["softmax"]
     text = loss.code(target, RULES["clipped"])
     assert text == sd.Loss(loss.expression, loss.parameters).code(target, RULES["clipped"])
-    if target == "c":
+    if target in ("c", "javascript"):
         assert text.isascii() or "θ" in text
+        assert target == "c" or not re.search(r"\b(import|symdescent)\b|require\(", text)
         return
     imported = {
         alias.name.split(".")[0] if isinstance(node, ast.Import) else str(node.module)
@@ -414,15 +443,15 @@ def test_names_cannot_break_out():
     for target in ("python", "numpy", "numba", "jax"):
         tree = ast.parse(loss.code(target, rule))
         assert not any(isinstance(node, ast.Import) and node.names[0].name == "os" for node in ast.walk(tree))
-    text = loss.code("c", rule)
-    outside = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
-    assert "system" not in outside and "import" not in outside
+    for target in ("c", "javascript"):
+        outside = re.sub(r"/\*.*?\*/", "", loss.code(target, rule), flags=re.DOTALL)
+        assert "system" not in outside and "import" not in outside
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("fortran",), "target='fortran' is not one of 'python', 'numpy', 'numba', 'c', 'jax'"),
+        (("fortran",), "target='fortran' is not one of 'python', 'numpy', 'numba', 'c', 'jax', 'javascript'"),
         (("c", sd.LBFGS()), "LBFGS is SciPy's, which a program for 'c' cannot call"),
         (("c", "adam"), "'adam' is no optimizer"),
     ],
@@ -432,7 +461,7 @@ def test_what_cannot_be_written(arguments, message):
         LOSSES["scalar"][0].code(*arguments)
 
 
-@pytest.mark.parametrize("target", ["python", "c", "numpy"])
+@pytest.mark.parametrize("target", ["python", "c", "numpy", pytest.param("javascript", marks=needs_node)])
 def test_long_and_deep_losses_are_written_too(target, tmp_path):
     # lines of thousands of characters, recursion, minutes
     terms = ((w - sp.Rational(number, 7)) ** 2 * (1 + b**2) + sp.sin(number * w) for number in range(1, 400))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from symdescent.codegen.program import is_quadratic
 from symdescent.errors import StatementError, SymdescentError
-from symdescent.export import arrays, c, loops
+from symdescent.export import arrays, c, javascript, loops
 from symdescent.export.canonical import Writer
 from symdescent.export.example import example
 from symdescent.export.flat import FlatWriter
@@ -19,7 +19,7 @@ from symdescent.optimizers import LBFGS, UpdateRule
 if TYPE_CHECKING:
     from symdescent.loss import Loss
 
-TARGETS = ("python", "numpy", "numba", "c", "jax")
+TARGETS = ("python", "numpy", "numba", "c", "jax", "javascript")
 WITH_SCIPY = ("numpy", "numba", "jax")
 
 
@@ -29,7 +29,7 @@ def code(loss: Loss, target: str = "numba", optimizer: Any = None) -> str:
     Parameters
     ----------
     target
-        ``"python"`` (lists and `math` alone), ``"numpy"``, ``"numba"``, ``"c"`` (C99) or ``"jax"``
+        ``"python"`` (lists and `math` alone), ``"numpy"``, ``"numba"``, ``"c"`` (C99), ``"jax"`` or ``"javascript"``
     optimizer
         an `UpdateRule`, whose hyperparameters become constants of the module, `Newton`, `NelderMead`,
         `RandomSearch`, or `LBFGS` where SciPy can be called. A step reads all samples
@@ -69,6 +69,8 @@ def code(loss: Loss, target: str = "numba", optimizer: Any = None) -> str:
     named = None if values is None else _by_name(made.things, values, made)
     if target == "c":
         return c.c(made, named, title)
+    if target == "javascript":
+        return javascript.javascript(made, named, title)
     return loops.numba(made, named) if target == "numba" else loops.python(made, named)
 
 
