@@ -116,7 +116,7 @@ class WorkedTable(Rendered):
         known = f"rule {self.rule.name}"
         name = word(known, language) if known in PHRASES else self.rule.name
         yield Paragraph(say("worked rule" if alone is None else "worked rule alone", language, name))
-        yield Chain(tuple(Line(right, left) for left, right in _symbolic(self.rule, alone)))
+        yield Chain(tuple(Line(right, left) for left, right in symbolic(self.rule, alone)))
         chosen = [sp.Eq(each.symbol, number(each.value), evaluate=False) for each in self.rule.program.numbers]
         if chosen:
             yield Paragraph((*say("worked with", language), *listed(chosen), "."))
@@ -135,10 +135,10 @@ class WorkedTable(Rendered):
         """k, the point, the loss, the gradient; short updates stand beside them."""
         shown = list(self.rows[0].parameters) if self.rows else []
         k = sp.Symbol("k")
-        point = [each if isinstance(each, sp.Indexed) else _at(each, k) for each in shown]
+        point = [each if isinstance(each, sp.Indexed) else at_step(each, k) for each in shown]
         head: list[Part] = [k, *point, LOSS, *(GradientOf(LOSS, each) for each in shown)]
         lefts = self.rows[0].assignments if self.rows and updates else ()
-        head += [word("update", language)] if len(lefts) == 1 else [_at(each.symbol, k + 1) for each in lefts]
+        head += [word("update", language)] if len(lefts) == 1 else [at_step(each.symbol, k + 1) for each in lefts]
         rows = []
         for row in self.rows:
             cells: list[Part | float | int] = [row.k, *row.parameters.values(), row.loss, *row.gradient.values()]
@@ -280,7 +280,7 @@ def _fill(formula: sp.Expr, values: Mapping[Any, float]) -> sp.Expr:
 # -- the names --------------------------------------------------------------------------------------------------------
 
 
-def _symbolic(rule: UpdateRule, alone: Any = None) -> Iterator[tuple[sp.Expr, sp.Expr]]:
+def symbolic(rule: UpdateRule, alone: Any = None) -> Iterator[tuple[sp.Expr, sp.Expr]]:
     """The equations of a rule with steps as indices: what is assigned belongs to step k + 1.
 
     The only parameter there is stands under its own name.
@@ -291,21 +291,22 @@ def _symbolic(rule: UpdateRule, alone: Any = None) -> Iterator[tuple[sp.Expr, sp
     assigned: set[sp.Symbol] = set()
     for symbol, formula in rule.program.assignments:
         shown = arranged(formula.subs(rule.step_number, k + 1), symbol, rank)
-        names = {each: _at(own.get(each, each), k + 1 if each in assigned else k) for each in rank}
-        yield _at(own.get(symbol, symbol), k + 1), _renamed(shown, names)
+        names = {each: at_step(own.get(each, each), k + 1 if each in assigned else k) for each in rank}
+        yield at_step(own.get(symbol, symbol), k + 1), renamed(shown, names)
         assigned.add(symbol)
 
 
-def _renamed(formula: sp.Expr, names: Mapping[Any, sp.Expr]) -> sp.Expr:
+def renamed(formula: sp.Expr, names: Mapping[Any, sp.Expr]) -> sp.Expr:
+    """The formula with other things in the place of symbols and of sums over coordinates; nothing is calculated."""
     if formula in names:
         return names[formula]
     if formula.is_Atom:
         return formula
-    args = [_renamed(argument, names) for argument in formula.args]
+    args = [renamed(argument, names) for argument in formula.args]
     return formula.func(*args, evaluate=False) if isinstance(formula, sp.Expr) else formula.func(*args)
 
 
-def _at(symbol: sp.Expr, k: Any) -> sp.Expr:
+def at_step(symbol: sp.Expr, k: Any) -> sp.Expr:
     """A scalar at step k: w with the index k."""
     return sp.IndexedBase(symbol.name)[k]
 
@@ -331,9 +332,9 @@ def _worked(row: WorkedRow, language: str) -> Iterator[Block]:
 
 def _filled_in(each: Assignment, k: int) -> Linked:
     """An assignment as a chain: w with the index k = numbers = result; entries of arrays get no second index."""
-    left = each.symbol if isinstance(each.symbol, sp.Indexed) else _at(each.symbol, sp.Integer(k))
+    left = each.symbol if isinstance(each.symbol, sp.Indexed) else at_step(each.symbol, sp.Integer(k))
     shown = number(each.value)
     return Linked(left, "=", shown) if each.filled == shown else Linked(left, "=", each.filled, "=", shown)
 
 
-__all__ = ["Assignment", "WorkedRow", "WorkedTable", "table"]
+__all__ = ["Assignment", "WorkedRow", "WorkedTable", "at_step", "renamed", "symbolic", "table"]

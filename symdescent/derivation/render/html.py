@@ -57,13 +57,18 @@ def _math(box: Box, display: bool = False) -> str:
 
 def document(page: Sequence[Block], notation: Notation, title: str) -> str:
     """A complete page."""
-    body = "\n".join(_BLOCKS[type(block)](block, notation) for block in page)
+    body = blocks(page, notation)
     return (
         f'<!DOCTYPE html>\n<html lang="{notation.language}">\n<head>\n<meta charset="utf-8"/>\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1"/>\n'
         f"<title>{clean(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
         f"<h1>{clean(title)}</h1>\n{body}\n</main>\n</body>\n</html>\n"
     )
+
+
+def blocks(page: Sequence[Block], notation: Notation) -> str:
+    """The blocks of a page, to stand within another one that has `STYLE`."""
+    return "\n".join(_BLOCKS[type(block)](block, notation) for block in page)
 
 
 def words(parts: Iterable[Part], notation: Notation) -> str:
