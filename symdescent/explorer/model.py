@@ -1,9 +1,9 @@
-"""What the page knows: formulas, sliders, rules and data as one JSON value, and the functions of the loss in JavaScript."""
+"""What the page knows: formulas, sliders, rules and data as one JSON value; and the loss's functions in JavaScript."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from symdescent.binding import Bound
 from symdescent.derivation.page import Block, Chain, Line, Notation
 from symdescent.derivation.render import html
 from symdescent.derivation.render.mathml import clean
-from symdescent.derivation.symbols import LOSS
+from symdescent.derivation.symbols import LOSS, GradientOf
 from symdescent.errors import DataError, SymdescentError
 from symdescent.explorer.equations import equations
 from symdescent.explorer.sliders import slider
@@ -53,7 +53,7 @@ def model(
         "steps": steps,
         "mostSteps": MOST_STEPS,
         "words": texts(language),
-        "numbers": sum(map(_count, data)) if any(isinstance(value, list) for value in data) else 0,
+        "numbers": sum(_count(value) for value in data if isinstance(value, list)),
         "drawn": setting.drawn,
         "letter": html.formula(LOSS, notation),
     }
@@ -126,6 +126,7 @@ def _coordinates(loss: Loss, setting: Setting, notation: Notation) -> Iterator[d
             yield {
                 "name": f"{name}[{', '.join(map(str, shown))}]" if entry else name,
                 "math": html.formula(symbol, notation),
+                "derivative": html.formula(GradientOf(LOSS, symbol), notation),
                 "start": float(setting.point[offset]),
                 "low": float(setting.low[offset]),
                 "high": float(setting.high[offset]),

@@ -74,6 +74,8 @@ function showNotes() {
     state.picture.isEmpty ? words["no numbers"] : "",
     size > 2 ? say("slice note", size - 2, state.now) : "",
     isOutside ? words.outside : "",
+    words.marks,
+    state.axes.length === 1 ? words["marks curve"] : words["marks contours"],
     words.click,
   ];
   byId("landscape-note").textContent = notes.filter(Boolean).join(" ");
@@ -96,46 +98,52 @@ function showLegend() {
 function showStatus() {
   const lines = state.runs.map(({ name, run }) => {
     const step = run.path.length - 1;
-    if (run.status === "not finite" && step === 0) {
-      return words["no start"];
-    }
-    const shown = [name, step, plain(last(run.losses)), plain(last(run.slopes), 3)];
-    return run.status === "done" ? say("after", ...shown) : say(run.status, ...shown);
+    const shown = [name[0].toUpperCase() + name.slice(1), step, plain(last(run.losses)), plain(last(run.slopes), 3)];
+    const key = run.status === "done" ? "after" : run.status === "not finite" && !step ? "no start" : run.status;
+    const line = document.createElement("span");
+    line.textContent = say(key, ...shown);
+    line.classList.toggle("alarm", run.status !== "done");
+    return line;
   });
-  const status = byId("status");
-  status.textContent = lines.join(" ");
-  status.classList.toggle("alarm", state.runs[0].run.status !== "done");
+  byId("status").replaceChildren(...lines);
 }
 
 /** The equations of the current step with its numbers. */
 function showNumbers() {
   const { run, rule } = state.runs[0];
   const record = run.records[state.now];
-  const box = byId("worked");
-  if (!record || !record.after) {
-    box.replaceChildren(Object.assign(document.createElement("p"), { textContent: words["worked end"] }));
-    return;
-  }
+  const isLast = !record || !record.after;
   const place = state.watched.indexOf(state.coordinate);
   const table = document.createElement("table");
   table.className = "equations";
   const caption = table.createCaption();
-  caption.textContent = say("worked intro", state.now, state.now + 1);
-  const gradient = [`<math><msub><mi>g</mi><mi>k</mi></msub></math>`, "", "", record.before.g[place]];
+  const said = isLast ? words["worked end"] : say("worked intro", state.now, state.now + 1);
+  caption.textContent = `${say("rule of", model.rules[rule].name)}. ${said}`;
+  const { derivative } = model.coordinates[state.coordinate];
+  const gradient = [
+    "<math><msub><mi>g</mi><mi>k</mi></msub></math>",
+    derivative,
+    "",
+    record ? record.before.g[place] : NaN,
+  ];
   const rows = model.rules[rule].equations.map((each) => {
     const number = (which) => numberAt(which, record, place);
+    if (isLast) {
+      return [each.left, each.formula, "", null];
+    }
     return [each.left, each.formula, filled(each, number), number(each.result)];
   });
   for (const [left, formula, numbers, result] of [gradient, ...rows]) {
     const row = table.insertRow();
     const equals = "<math><mo>=</mo></math>";
     const cells = [left, formula && equals + formula, numbers && equals + numbers];
-    cells.push(`${equals}<math><mrow>${mathNumber(result, false)}</mrow></math>`);
+    cells.push(result === null ? "" : `${equals}<math><mrow>${mathNumber(result, false)}</mrow></math>`);
     for (const cell of cells) {
       row.insertCell().innerHTML = cell;
     }
   }
-  box.replaceChildren(table);
+  byId("worked").replaceChildren(table);
+  byId("source").textContent = model.rules[rule].reference;
 }
 
 /** A formula with the numbers in its open places. */
@@ -367,8 +375,9 @@ function listen() {
     refresh(false);
   });
   const landscape = byId("landscape");
+  landscape.addEventListener("click", startAt);
   landscape.addEventListener("pointerdown", (event) => {
-    if (event.button === 0) {
+    if (event.button === 0 && event.pointerType !== "touch") {
       landscape.setPointerCapture(event.pointerId);
       startAt(event);
     }
@@ -392,7 +401,7 @@ byId("data-note").textContent = model.drawn
   : model.numbers
     ? say("samples", model.numbers)
     : "";
-byId("formulas").hidden = !byId("formulas").childElementCount;
+byId("loss").hidden = !byId("loss").childElementCount;
 
 // for tests and for the curious
-window.explorer = { model, state, valueAt, valueAndSlopeAt, chooseRule, goTo, flush };
+window.explorer = { model, state, valueAt, valueAndSlopeAt, chooseRule, goTo, refresh, flush };

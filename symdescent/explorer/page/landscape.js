@@ -5,13 +5,17 @@ const grids = new Map(); // values that were computed, by what they depend on
 /** How long one evaluation takes, in milliseconds. */
 const pace = (() => {
   const start = model.coordinates.map((each) => each.start);
-  const begun = performance.now();
-  let count = 0;
-  do {
-    valueAt(start);
-    count++;
-  } while (performance.now() - begun < 4);
-  return (performance.now() - begun) / count;
+  const measure = () => {
+    const begun = performance.now();
+    let count = 0;
+    do {
+      valueAt(start);
+      count++;
+    } while (performance.now() - begun < 4);
+    return (performance.now() - begun) / count;
+  };
+  measure(); // the first calls are slow
+  return measure();
 })();
 
 /** Keep a few computed grids. */
@@ -45,7 +49,7 @@ function shownRange(coordinate, paths) {
 function usual(values, share) {
   const sorted = Float64Array.from(values.filter(Number.isFinite)).sort();
   const at = (part) => sorted[Math.min(sorted.length - 1, Math.max(0, Math.round(part * (sorted.length - 1))))];
-  return { count: sorted.length, least: sorted[0], middle: at(0.5), most: at(1 - share) };
+  return { count: sorted.length, least: sorted[0], few: at(0.03), middle: at(0.5), most: at(1 - share) };
 }
 
 /** The curve of the loss over one coordinate, with the path on it and the tangent at the current step. */
@@ -111,7 +115,7 @@ function drawContours(container, runs, now, base, [first, second]) {
   const paths = runs.map(({ run }) => run.path);
   const x = shownRange(first, paths);
   const y = shownRange(second, paths);
-  const count = Math.max(24, Math.min(90, Math.round(Math.sqrt(160 / pace))));
+  const count = Math.max(24, Math.min(140, Math.round(Math.sqrt(160 / pace))));
   const others = size > 2 ? Array.from(base).join() : "";
   const key = `${first} ${second} ${x.low} ${x.high} ${y.low} ${y.high} ${others}`;
   const values = remembered(key, () => gridOf(first, second, x, y, count, base));
@@ -127,11 +131,16 @@ function drawContours(container, runs, now, base, [first, second]) {
     label,
     { x: model.coordinates[first].math, y: model.coordinates[second].math }
   );
-  const found = usual(values, 0.02);
-  const levels = levelsOf(found);
-  paintBands(container.querySelector("canvas"), values, count, levels, picture.box);
-  const lines = shape("g", { class: "contours" }, picture.layer);
-  levels.forEach((level) => shape("path", { d: contour(values, count, level, picture, x, y) }, lines));
+  const { found, levels, lines } = remembered(`lines ${key}`, () => {
+    const kept = usual(values, 0.02);
+    const chosen = levelsOf(kept);
+    return { found: kept, levels: chosen, lines: contours(values, count, chosen) };
+  });
+  paintBands(container.querySelector("canvas"), key, values, count, levels, picture.box);
+  const { left, top, right, bottom } = picture.box;
+  const move = `translate(${left} ${bottom}) scale(${(right - left) / count} ${(top - bottom) / count})`;
+  const layer = shape("g", { class: "contours", transform: move }, picture.layer);
+  lines.forEach((d) => d && shape("path", { d, "vector-effect": "non-scaling-stroke" }, layer));
   drawGradient(picture, run, now, first, second);
   for (const each of [...runs].reverse()) {
     const points = each.run.path.map((theta) => [picture.x(theta[first]), picture.y(theta[second])]);
@@ -158,17 +167,18 @@ function gridOf(first, second, x, y, count, base) {
 }
 
 /** Levels that lie closer together where the loss is small, so that a narrow valley shows as well as a bowl. */
-function levelsOf({ count, least, middle, most }, bands = 13) {
+function levelsOf({ count, least, few, middle, most }, bands = 13) {
   if (!count || !(most > least)) {
     return [];
   }
   const share = Math.min(0.9, Math.max(1e-6, (middle - least) / (most - least)));
   const power = Math.max(1, Math.log(share) / Math.log(0.5));
-  return Array.from({ length: bands }, (_, k) => least + (most - least) * Math.pow((k + 1) / (bands + 1), power));
+  const all = Array.from({ length: bands }, (_, k) => least + (most - least) * Math.pow((k + 1) / (bands + 1), power));
+  return all.filter((level) => level >= few); // a grid cannot draw the bottom of a narrow valley
 }
 
 /** Fill the regions between levels, darker where the loss is larger; nothing where it is not finite. */
-function paintBands(canvas, values, count, levels, box) {
+function paintBands(canvas, key, values, count, levels, box) {
   const style = getComputedStyle(document.documentElement);
   const [valley, peak] = ["--valley", "--peak"].map((name) => style.getPropertyValue(name).trim().split(" ").map(Number));
   Object.assign(canvas.style, {
@@ -177,6 +187,11 @@ function paintBands(canvas, values, count, levels, box) {
     width: `${box.right - box.left}px`,
     height: `${box.bottom - box.top}px`,
   });
+  const painted = `${key} ${valley}`;
+  if (canvas.dataset.painted === painted) {
+    return;
+  }
+  canvas.dataset.painted = painted;
   const side = 320;
   canvas.width = side;
   canvas.height = side;
@@ -211,35 +226,40 @@ function paintBands(canvas, values, count, levels, box) {
   context.putImageData(image, 0, 0);
 }
 
-/** The line of one level through the cells of a grid, by marching squares. */
-function contour(values, count, level, picture, x, y) {
-  const at = (column, row) => [
-    picture.x(x.low + ((x.high - x.low) * column) / count),
-    picture.y(y.low + ((y.high - y.low) * row) / count),
-  ];
-  const parts = [];
+/** The lines of all levels through the cells of a grid, by marching squares: a path for each, in units of cells. */
+function contours(values, count, levels) {
+  const parts = levels.map(() => []);
+  const width = count + 1;
   for (let row = 0; row < count; row++) {
     for (let column = 0; column < count; column++) {
-      const corner = row * (count + 1) + column;
-      const cell = [values[corner], values[corner + 1], values[corner + count + 2], values[corner + count + 1]];
-      if (!cell.every(Number.isFinite)) {
+      const at = row * width + column;
+      const [a, b, c, d] = [values[at], values[at + 1], values[at + width + 1], values[at + width]];
+      const [low, high] = [Math.min(a, b, c, d), Math.max(a, b, c, d)];
+      if (!Number.isFinite(low) || !Number.isFinite(high)) {
         continue;
       }
-      const crossed = [];
-      const sides = [[0, 1, column, row, 1, 0], [1, 2, column + 1, row, 0, 1], [3, 2, column, row + 1, 1, 0], [0, 3, column, row, 0, 1]];
-      for (const [a, b, left, bottom, right, up] of sides) {
-        if (cell[a] > level !== cell[b] > level) {
-          const part = (level - cell[a]) / (cell[b] - cell[a]);
-          crossed.push(at(left + right * part, bottom + up * part));
+      levels.forEach((level, place) => {
+        if (level < low || level >= high) {
+          return;
         }
-      }
-      for (let k = 0; k + 1 < crossed.length; k += 2) {
-        const [[x1, y1], [x2, y2]] = [crossed[k], crossed[k + 1]];
-        parts.push(`M${x1.toFixed(1)} ${y1.toFixed(1)}L${x2.toFixed(1)} ${y2.toFixed(1)}`);
-      }
+        const crossed = [];
+        const cross = (from, to, x, y, right, up) => {
+          if (from > level !== to > level) {
+            const part = (level - from) / (to - from);
+            crossed.push(`${(x + right * part).toFixed(3)} ${(y + up * part).toFixed(3)}`);
+          }
+        };
+        cross(a, b, column, row, 1, 0);
+        cross(b, c, column + 1, row, 0, 1);
+        cross(d, c, column, row + 1, 1, 0);
+        cross(a, d, column, row, 0, 1);
+        for (let k = 0; k + 1 < crossed.length; k += 2) {
+          parts[place].push(`M${crossed[k]}L${crossed[k + 1]}`);
+        }
+      });
     }
   }
-  return parts.join("") || "M0 0";
+  return parts.map((part) => part.join(""));
 }
 
 /** An arrow from the current point against the gradient. */

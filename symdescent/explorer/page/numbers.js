@@ -26,7 +26,7 @@ function plain(value, digits = 6) {
   }
   const { sign, head, power } = parted(value, digits);
   const raised = String(power).replace(/./g, (mark) => "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"["0123456789-".indexOf(mark)]);
-  return sign + head + (power ? `×10${raised}` : "");
+  return sign + (power && head === "1" ? `10${raised}` : head + (power ? `×10${raised}` : ""));
 }
 
 /** A number as MathML; in brackets, where asked for, if it is negative or has a power of ten. */
@@ -35,11 +35,10 @@ function mathNumber(value, bracketed) {
     return `<mi mathvariant="normal">${plain(value)}</mi>`;
   }
   const { sign, head, power } = parted(value, 6);
-  let text = `${sign ? '<mo form="prefix">−</mo>' : ""}<mn>${head}</mn>`;
-  if (power) {
-    const raised = power < 0 ? `<mrow><mo form="prefix">−</mo><mn>${-power}</mn></mrow>` : `<mn>${power}</mn>`;
-    text += `<mo>×</mo><msup><mn>10</mn>${raised}</msup>`;
-  }
+  const raised = power < 0 ? `<mrow><mo form="prefix">−</mo><mn>${-power}</mn></mrow>` : `<mn>${power}</mn>`;
+  const tens = power ? `<msup><mn>10</mn>${raised}</msup>` : "";
+  const digits = power && head === "1" ? "" : `<mn>${head}</mn>${power ? "<mo>×</mo>" : ""}`;
+  const text = `${sign ? '<mo form="prefix">−</mo>' : ""}${digits}${tens}`;
   const fenced = bracketed && (sign || power);
   return fenced ? `<mo stretchy="false">(</mo>${text}<mo stretchy="false">)</mo>` : text;
 }

@@ -141,7 +141,7 @@ function drawCosts(container, runs, now) {
   const label = `${words.cost}: ${runs.map(({ run, name }) => `${name} ${plain(last(run.losses), 4)}`).join("; ")}`;
   const picture = frame(
     container,
-    { low: 0, high: longest },
+    { low: -0.02 * longest, high: 1.02 * longest },
     { low, high, isLog },
     marksX,
     marksY,
