@@ -14,10 +14,13 @@ from symdescent.notation.reading import Reader
 from symdescent.statement import ARRAYS, Statement, name_of, state
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from symdescent.check import GradientCheck
     from symdescent.compiled import CompiledLoss
     from symdescent.derivation.steps import Derivation
     from symdescent.descent import Descent, Descents
+    from symdescent.explorer.notebook import Explorer
     from symdescent.study.critical import CriticalPoints
     from symdescent.study.curvature import Curvature
     from symdescent.study.trace import Trace
@@ -284,6 +287,23 @@ class Loss:
         from symdescent.export.code import code
 
         return code(self, target, optimizer)
+
+    def explore(self, start: Any = None, data: Any = None, optimizers: Any = None, **options: Any) -> Explorer:
+        """Explore the descent in a notebook, with sliders. See `symdescent.explorer.notebook.explore`."""
+        from symdescent.explorer.notebook import explore
+
+        return explore(self, start, data, optimizers, **options)
+
+    def explore_html(
+        self, path: str | Path, start: Any = None, data: Any = None, optimizers: Any = None, **options: Any
+    ) -> Path:
+        """Write one page, which needs no network, to explore the descent in a browser.
+
+        See `symdescent.explorer.page.explore_html`.
+        """
+        from symdescent.explorer.page import explore_html
+
+        return explore_html(self, path, start, data, optimizers, **options)
 
 
 def _restored(kind: type[Loss], statement: Statement) -> Loss:

@@ -35,7 +35,7 @@ FLOORS = (
     ("derivation",),
     ("study",),
     ("export",),
-    ("plots",),
+    ("plots", "explorer"),
     ("cli", "__main__"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
@@ -43,7 +43,8 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 HEAVY = {
     "numba": {"codegen"},
     "llvmlite": set(),
-    "matplotlib": {"check", "plots"},
+    "matplotlib": {"check", "plots", "explorer"},
+    "ipywidgets": {"explorer"},
     "scipy": {"descent"},
     "pandas": set(),
 }

@@ -58,7 +58,7 @@ def setting(compiled: CompiledLoss, start: Any, data: Any, ranges: Mapping[Any, 
         if not (math.isfinite(value) and np.isfinite(slope).all()):
             raise DataError("the loss or its gradient is not finite at the start: give another one in start={…}")
         low, high = _ranges(compiled.statement, bound, _path(flat, point))
-        rate = _rate(flat, point)
+        rate = _rate(flat, point, (high - low) / 2)
     _chosen(ranges or {}, compiled.statement, bound, low, high)
     return Setting(bound, point, low, high, rate, drawn)
 
@@ -207,8 +207,11 @@ def _chosen(ranges: Mapping[Any, Any], statement: Statement, bound: Bound, low: 
         raise StatementError(f"ranges names {', '.join(known)}, but the parameters are {', '.join(names)}")
 
 
-def _rate(flat: Flat, point: Any) -> float:
-    """A fifth of one over the largest curvature at the start, with one digit: a step that neither crawls nor jumps."""
+def _rate(flat: Flat, point: Any, half: Any) -> float:
+    """A fifth of one over the largest curvature at the start, with one digit: a step that neither crawls nor jumps.
+
+    The first step goes through a quarter of what is shown at most, `half` being half of the widths.
+    """
     _, slope = flat(point)
     direction = slope / (np.linalg.norm(slope) or 1.0)
     largest = 0.0
@@ -222,7 +225,8 @@ def _rate(flat: Flat, point: Any) -> float:
         if not math.isfinite(largest) or largest == 0.0:
             break
         direction = change / largest
-    return rounded(0.2 / largest) if 1e-12 < largest < 1e12 else 0.1
+    rate = 0.2 / largest if 1e-12 < largest < 1e12 else math.inf
+    return rounded(min(rate, *(0.25 * half[slope != 0] / np.abs(slope[slope != 0])), math.inf))
 
 
 def rounded(value: float) -> float:

@@ -100,7 +100,7 @@ class WorkedTable(Rendered):
         short = bool(self.rows) and len(self.rows[0].assignments) <= 2 and not self._entries
         blocks.append(self._table(language, updates=short))
         if not short:
-            blocks += [block for row in self.rows if row.assignments for block in _worked(row, language)]
+            blocks += [block for row in self.rows if row.assignments for block in step_blocks(row, language)]
         if not self.complete:
             blocks.append(Paragraph(say("worked end", language, sp.Integer(self.rows[-1].k))))
         return blocks
@@ -318,7 +318,8 @@ def _of(symbol: sp.Symbol, coordinate: sp.Expr) -> sp.Expr:
     return sp.Symbol(f"{symbol.name}_{coordinate.name}")
 
 
-def _worked(row: WorkedRow, language: str) -> Iterator[Block]:
+def step_blocks(row: WorkedRow, language: str) -> Iterator[Block]:
+    """One step with its numbers, as blocks of a page."""
     yield Paragraph((*say("worked step", language, sp.Integer(row.k + 1)), ":"))
     yield Chain(
         tuple(
@@ -337,4 +338,4 @@ def _filled_in(each: Assignment, k: int) -> Linked:
     return Linked(left, "=", shown) if each.filled == shown else Linked(left, "=", each.filled, "=", shown)
 
 
-__all__ = ["Assignment", "WorkedRow", "WorkedTable", "at_step", "renamed", "symbolic", "table"]
+__all__ = ["Assignment", "WorkedRow", "WorkedTable", "at_step", "renamed", "step_blocks", "symbolic", "table"]

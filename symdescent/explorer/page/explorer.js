@@ -137,7 +137,7 @@ function showNumbers() {
     const row = table.insertRow();
     const equals = "<math><mo>=</mo></math>";
     const cells = [left, formula && equals + formula, numbers && equals + numbers];
-    cells.push(result === null ? "" : `${equals}<math><mrow>${mathNumber(result, false)}</mrow></math>`);
+    cells.push(result === null ? "" : `${equals}<math><mrow>${mathNumber(result)}</mrow></math>`);
     for (const cell of cells) {
       row.insertCell().innerHTML = cell;
     }
@@ -151,9 +151,10 @@ function filled({ filled: html, places }, number) {
   const holder = document.createElement("template");
   holder.innerHTML = html;
   holder.content.querySelectorAll("mn[data-place]").forEach((place) => {
-    const isInner = place.previousElementSibling || !["mrow", "mtd", "msqrt", "mfrac"].includes(place.parentNode.localName);
+    const isRaised = place.parentNode.localName === "msup" && !place.previousElementSibling;
+    const followsSign = place.previousElementSibling && ["mrow", "msqrt"].includes(place.parentNode.localName);
     const row = document.createElementNS("http://www.w3.org/1998/Math/MathML", "mrow");
-    row.innerHTML = mathNumber(number(places[Number(place.dataset.place)]), isInner);
+    row.innerHTML = mathNumber(number(places[Number(place.dataset.place)]), followsSign, isRaised);
     place.replaceWith(row);
   });
   return holder.innerHTML;

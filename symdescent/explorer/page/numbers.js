@@ -29,8 +29,8 @@ function plain(value, digits = 6) {
   return sign + (power && head === "1" ? `10${raised}` : head + (power ? `×10${raised}` : ""));
 }
 
-/** A number as MathML; in brackets, where asked for, if it is negative or has a power of ten. */
-function mathNumber(value, bracketed) {
+/** A number as MathML; in brackets if it is negative and follows a sign, or if it is raised to a power and no plain one. */
+function mathNumber(value, followsSign, isRaised) {
   if (!Number.isFinite(value)) {
     return `<mi mathvariant="normal">${plain(value)}</mi>`;
   }
@@ -39,7 +39,7 @@ function mathNumber(value, bracketed) {
   const tens = power ? `<msup><mn>10</mn>${raised}</msup>` : "";
   const digits = power && head === "1" ? "" : `<mn>${head}</mn>${power ? "<mo>×</mo>" : ""}`;
   const text = `${sign ? '<mo form="prefix">−</mo>' : ""}${digits}${tens}`;
-  const fenced = bracketed && (sign || power);
+  const fenced = sign ? followsSign || isRaised : power && isRaised;
   return fenced ? `<mo stretchy="false">(</mo>${text}<mo stretchy="false">)</mo>` : text;
 }
 
