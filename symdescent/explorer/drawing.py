@@ -73,6 +73,8 @@ def _curve(
 def _contours(
     ax: Any, flat: Flat, setting: Setting, path: Any, losses: Any, now: int, axes: Sequence[int], names: Sequence[str]
 ) -> None:
+    from matplotlib.colors import BoundaryNorm
+
     first, second = axes
     began = perf_counter()
     _value(flat, path[now])
@@ -86,8 +88,10 @@ def _contours(
         share = np.clip((middle - low) / (high - low), 1e-6, 0.9) if high > low else 0.5
         power = max(1.0, np.log(share) / np.log(0.5))
         levels = low + (high - low) * np.linspace(0, 1, 14) ** power  # closer where the loss is small
+        levels = np.unique([low, *levels[levels >= np.quantile(finite, 0.03)]])  # a grid misses narrow valleys
         masked = np.ma.masked_invalid(values)
-        ax.contourf(x, y, masked, levels=levels, cmap="Blues", alpha=0.6, extend="max")
+        norm = BoundaryNorm(levels, 256, extend="max")
+        ax.contourf(x, y, masked, levels=levels, cmap="Blues", alpha=0.6, extend="max", norm=norm)
         ax.contour(x, y, masked, levels=levels, colors="gray", linewidths=0.5)
     ax.plot(path[:, first], path[:, second], ".-", color=_PATH, linewidth=1.2, markersize=4)
     _marks(ax, path[:, first], path[:, second], now)

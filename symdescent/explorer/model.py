@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,13 +18,12 @@ from symdescent.errors import DataError, SymdescentError
 from symdescent.explorer.equations import equations
 from symdescent.explorer.sliders import slider
 from symdescent.explorer.steps import Step, step
-from symdescent.explorer.survey import MOST_NUMBERS, Setting
+from symdescent.explorer.survey import MOST_NUMBERS, Setting, coordinates
 from symdescent.explorer.wording import rule_name, setting_name, texts
 from symdescent.export.canonical import Program, program
 from symdescent.export.javascript import function, helper, runtime
 from symdescent.graph import reachable
 from symdescent.optimizers import UpdateRule
-from symdescent.statement import name_of
 
 if TYPE_CHECKING:
     from symdescent.loss import Loss
@@ -116,22 +114,15 @@ def _places(bound: Bound) -> Iterator[tuple[int, tuple[int, ...]]]:
 
 def _coordinates(loss: Loss, setting: Setting, notation: Notation) -> Iterator[dict[str, Any]]:
     """Each entry of the parameters: its name, its formula, where it starts and what range is shown."""
-    statement, offset = loss.statement, 0
-    for parameter, value in setting.bound.parameters.items():
-        first = 0 if isinstance(parameter, sp.MatrixSymbol) else statement.first_index
-        for entry in product(*map(range, np.shape(value))):
-            shown = [place + first for place in entry]
-            name = name_of(parameter)
-            symbol = sp.IndexedBase(sp.Symbol(name))[tuple(shown)] if entry else parameter
-            yield {
-                "name": f"{name}[{', '.join(map(str, shown))}]" if entry else name,
-                "math": html.formula(symbol, notation),
-                "derivative": html.formula(GradientOf(LOSS, symbol), notation),
-                "start": float(setting.point[offset]),
-                "low": float(setting.low[offset]),
-                "high": float(setting.high[offset]),
-            }
-            offset += 1
+    for place, (name, symbol) in enumerate(coordinates(loss.statement, setting.bound)):
+        yield {
+            "name": name,
+            "math": html.formula(symbol, notation),
+            "derivative": html.formula(GradientOf(LOSS, symbol), notation),
+            "start": float(setting.point[place]),
+            "low": float(setting.low[place]),
+            "high": float(setting.high[place]),
+        }
 
 
 def _rule(rule: UpdateRule, made: Step, alone: Any, notation: Notation) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import sympy as sp
 
 from symdescent.derivation.page import Notation
 from symdescent.derivation.render import html
@@ -15,12 +14,11 @@ from symdescent.derivation.wording import check_language
 from symdescent.errors import SymdescentError, UnsupportedError
 from symdescent.explorer.drawing import draw, png
 from symdescent.explorer.sliders import slider
-from symdescent.explorer.survey import Setting, flattened, setting
+from symdescent.explorer.survey import Setting, coordinates, flattened, setting
 from symdescent.explorer.survey import optimizers as chosen
 from symdescent.explorer.wording import rule_name, setting_name, texts
 from symdescent.optimizers import UpdateRule
 from symdescent.optimizers.numbers import whole
-from symdescent.statement import name_of
 from symdescent.study.worked import MOST, step_blocks
 
 if TYPE_CHECKING:
@@ -62,8 +60,9 @@ def explore(
 class Explorer:
     """Sliders in a notebook, and what follows from them.
 
-    ``widget`` is shown; ``controls`` holds the sliders by name (``"optimizer"``, ``"iterations"``, ``"step"``, the
-    optimizer's settings such as ``"learning_rate"``, and ``"start w"`` for each coordinate); ``descent`` is the last `Descent`, ``figure`` its picture.
+    ``widget`` is shown; ``controls`` holds the sliders by name: ``"optimizer"``, ``"iterations"``, ``"step"``, the
+    optimizer's settings such as ``"learning_rate"``, and ``"start w"`` for each coordinate. ``descent`` is the last
+    `Descent`, ``figure`` its picture.
     """
 
     descent: Descent
@@ -81,7 +80,7 @@ class Explorer:
         self._widgets = _ipywidgets()
         self._loss, self._setting, self._rules, self._words, self._language = loss, found, rules, words, language
         self._flat = flattened(loss.compile(), found.bound)
-        self._names = list(_names(loss, found))
+        self._names = [name for name, _ in coordinates(loss.statement, found.bound)]
         self._axes = list(range(min(2, len(self._names))))
         self._point = np.array(found.point)
         self._quiet = False
@@ -227,17 +226,6 @@ class Explorer:
 
 
 _TABLE = ".chain td { padding: .2rem .3rem; }"
-
-
-def _names(loss: Loss, found: Setting) -> list[str]:
-    """The names of the coordinates."""
-    names = []
-    for parameter, value in found.bound.parameters.items():
-        first = 0 if isinstance(parameter, sp.MatrixSymbol) else loss.statement.first_index
-        for entry in np.ndindex(np.shape(value)):
-            places = ", ".join(str(place + first) for place in entry)
-            names.append(f"{name_of(parameter)}[{places}]" if entry else name_of(parameter))
-    return names
 
 
 def _ipywidgets() -> Any:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import sympy as sp
 
 from symdescent.binding import Binder, Bound
 from symdescent.check.draw import instances, needs_data, value_at
 from symdescent.compiled import CompiledLoss
-from symdescent.errors import DataError, StatementError
+from symdescent.errors import DataError, KinkError, StatementError
 from symdescent.export.example import example
 from symdescent.optimizers import AdaDelta, AdaGrad, Adam, GradientDescent, Momentum, RMSprop, UpdateRule
 from symdescent.statement import Statement, name_of
@@ -52,6 +53,7 @@ def setting(compiled: CompiledLoss, start: Any, data: Any, ranges: Mapping[Any, 
             f"the parameters have {point.size} entries, and the explorer shows at most {MOST_COORDINATES}: "
             "descend with loss.descend(…)"
         )
+    compiled.evaluate(bound)  # which says what is wrong at the start
     flat = flattened(compiled, bound)
     with np.errstate(all="ignore"):
         value, slope = flat(point)
@@ -64,7 +66,7 @@ def setting(compiled: CompiledLoss, start: Any, data: Any, ranges: Mapping[Any, 
 
 
 def flattened(compiled: CompiledLoss, bound: Bound) -> Flat:
-    """Value and gradient on one flat vector."""
+    """Value and gradient on one flat vector; NaN at a kink of a loss that has no slope there."""
     shapes = {parameter: np.shape(value) for parameter, value in bound.parameters.items()}
 
     def call(x: Any) -> tuple[float, Any]:
@@ -73,7 +75,10 @@ def flattened(compiled: CompiledLoss, bound: Bound) -> Flat:
             count = math.prod(shape)
             parts[parameter] = x[place : place + count].reshape(shape) if shape else float(x[place])
             place += count
-        value, gradient = compiled.evaluate(Bound(parts, bound.data, bound.extents))
+        try:
+            value, gradient = compiled.evaluate(Bound(parts, bound.data, bound.extents))
+        except KinkError:
+            return math.nan, np.full(x.shape, math.nan)
         return value, np.concatenate([np.ravel(np.asarray(part, dtype=float)) for part in gradient.values()])
 
     return call
@@ -101,6 +106,19 @@ def optimizers(given: Any, rate: float, reach: float) -> tuple[UpdateRule, ...]:
     if not rules:
         raise StatementError("optimizers=[] leaves nothing to descend with: give at least one, or leave it out")
     return rules
+
+
+def coordinates(statement: Statement, bound: Bound) -> Iterator[tuple[str, Any]]:
+    """Each entry of the parameters in the flat order: its name, and the formula that stands for it."""
+    for parameter, value in bound.parameters.items():
+        first = 0 if isinstance(parameter, sp.MatrixSymbol) else statement.first_index
+        name = name_of(parameter)
+        for entry in np.ndindex(np.shape(value)):
+            shown = [place + first for place in entry]
+            if not entry:
+                yield name, parameter
+            else:
+                yield f"{name}[{', '.join(map(str, shown))}]", sp.IndexedBase(sp.Symbol(name))[tuple(shown)]
 
 
 # -- the start --------------------------------------------------------------------------------------------------------

@@ -1,26 +1,36 @@
 // Sliders, each with a field for the exact number.
 
-const POSITIONS = 1000;
-
-/** Between the value of a setting and the position of its slider. */
-function division({ scale: kind, first, last }) {
+/**
+ * Between the value of a setting and the position of its slider.
+ *
+ * Logarithmic ones have so few positions that each press of a key changes the value, which is rounded to two digits.
+ */
+function division({ scale: kind, first, last, whole }) {
   if (kind === "log") {
     const [a, b] = [Math.log10(first), Math.log10(last)];
+    const positions = 20 * Math.round(b - a);
     return {
-      position: (value) => (POSITIONS * (Math.log10(value) - a)) / (b - a),
-      value: (position) => Number(Math.pow(10, a + ((b - a) * position) / POSITIONS).toPrecision(2)),
+      positions,
+      position: (value) => (positions * (Math.log10(value) - a)) / (b - a),
+      value: (position) => {
+        const exact = Math.pow(10, a + ((b - a) * position) / positions);
+        return whole ? Math.round(exact) : Number(exact.toPrecision(2));
+      },
     };
   }
   if (kind === "near one") {
     const end = -Math.log10(1 - last);
+    const positions = 20 * Math.round(end);
     return {
-      position: (value) => (POSITIONS * -Math.log10(1 - value)) / end,
-      value: (position) => Number((1 - Number(Math.pow(10, (-end * position) / POSITIONS).toPrecision(2))).toPrecision(8)),
+      positions,
+      position: (value) => (positions * -Math.log10(1 - value)) / end,
+      value: (position) => Number((1 - Number(Math.pow(10, (-end * position) / positions).toPrecision(2))).toPrecision(8)),
     };
   }
   return {
-    position: (value) => (POSITIONS * (value - first)) / (last - first),
-    value: (position) => fine(first + ((last - first) * position) / POSITIONS, last - first),
+    positions: 300,
+    position: (value) => (300 * (value - first)) / (last - first),
+    value: (position) => fine(first + ((last - first) * position) / 300, last - first),
   };
 }
 
@@ -52,24 +62,26 @@ function makeControl(container, { label, math, spec, value, changed }) {
   caption.textContent = label ? `${label} ` : "";
   caption.insertAdjacentHTML("beforeend", math || "");
   const slider = document.createElement("input");
-  Object.assign(slider, { type: "range", id, min: 0, max: POSITIONS, step: 1 });
+  const { positions, position, value: valueOf } = division(spec);
+  Object.assign(slider, { type: "range", id, min: 0, max: positions, step: 1 });
   slider.setAttribute("aria-labelledby", caption.id);
   const field = document.createElement("input");
   Object.assign(field, { type: "number", id: `${id}-number`, step: "any" });
   row.append(caption, field, slider);
   container.appendChild(row);
-  const { position, value: valueOf } = division(spec);
-  const show = (now, isTyped) => {
-    slider.value = position(now);
+  const show = (now, from) => {
     slider.setAttribute("aria-valuetext", plain(now));
-    if (!isTyped) {
+    if (from !== slider) {
+      slider.value = position(now); // else it stays where it was moved to, though the value is rounded
+    }
+    if (from !== field) {
       field.value = now;
     }
     field.setCustomValidity("");
   };
   slider.addEventListener("input", () => {
     const now = valueOf(Number(slider.value));
-    show(now, false);
+    show(now, slider);
     changed(now);
   });
   field.addEventListener("input", () => {
@@ -77,13 +89,13 @@ function makeControl(container, { label, math, spec, value, changed }) {
     const reason = objection(now, spec);
     field.setCustomValidity(reason);
     if (!reason) {
-      show(now, true);
+      show(now, field);
       changed(now);
     }
   });
   field.addEventListener("change", () => field.reportValidity());
-  show(value, false);
-  return { show: (now) => show(now, false), slider, field };
+  show(value);
+  return { show, slider, field };
 }
 
 /** A choice among texts; `html` may hold formulas for a longer label. */

@@ -291,7 +291,7 @@ function showControls() {
     spec: { scale: "log", first: 1, last: Math.max(1000, model.steps), least: 1, most, whole: true },
     value: state.steps,
     changed: (value) => {
-      state.steps = Math.round(value);
+      state.steps = value;
       refresh(true);
     },
   });
