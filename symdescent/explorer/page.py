@@ -24,7 +24,7 @@ from symdescent.optimizers.numbers import whole
 if TYPE_CHECKING:
     from symdescent.loss import Loss
 
-_SCRIPTS = ("numbers.js", "run.js", "pictures.js", "landscape.js", "controls.js", "explorer.js")
+_SCRIPTS = ("numbers.js", "run.js", "pictures.js", "landscape.js", "controls.js", "showing.js", "explorer.js")
 
 
 def explore_html(
