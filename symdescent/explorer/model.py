@@ -20,7 +20,7 @@ from symdescent.explorer.sliders import slider
 from symdescent.explorer.steps import Step, step
 from symdescent.explorer.survey import MOST_NUMBERS, Setting, coordinates
 from symdescent.explorer.wording import rule_name, setting_name, texts
-from symdescent.export.canonical import Program, program
+from symdescent.export.canonical import Program, Writer
 from symdescent.export.javascript import function, helper, runtime
 from symdescent.graph import reachable
 from symdescent.optimizers import UpdateRule
@@ -36,7 +36,7 @@ def model(
     loss: Loss, setting: Setting, rules: Sequence[UpdateRule], steps: int, language: str
 ) -> tuple[dict[str, Any], str, str]:
     """The JSON value, the text of the functions, and the formulas of the loss as HTML."""
-    made = program(loss.statement, None, ())
+    made = Writer(loss.statement, None).program(())
     data = _data(made, setting.bound)
     printed = [step(rule) for rule in rules]
     notation = Notation(language=language)
