@@ -17,6 +17,20 @@ from symdescent.graph import Index, Node, reachable
 from symdescent.statement import ARRAYS, Statement, name_of
 
 
+class ByParameter(dict[Any, Any]):
+    """A dictionary keyed by parameters, in which their names find them too.
+
+    >>> ByParameter({sp.Symbol("w"): 2.0})["w"]
+    2.0
+    """
+
+    def __missing__(self, key: Any) -> Any:
+        for parameter, value in self.items():
+            if isinstance(key, str) and name_of(parameter) == key:
+                return value
+        raise KeyError(f"{key} is not a parameter of the loss; its parameters are {', '.join(map(name_of, self))}")
+
+
 @dataclass(frozen=True, slots=True)
 class Bound:
     """Checked values: scalars and arrays by symbol, extents as integers, and in what shapes parameters were given."""
@@ -28,7 +42,9 @@ class Bound:
 
     def as_given(self, values: Mapping[Any, Any]) -> dict[Any, Any]:
         """Numbers for the parameters in the shapes that these came in: a column (d, 1) stays one."""
-        return {p: np.reshape(v, self.shapes[p]) if np.ndim(v) and p in self.shapes else v for p, v in values.items()}
+        return ByParameter(
+            (p, np.reshape(v, self.shapes[p]) if np.ndim(v) and p in self.shapes else v) for p, v in values.items()
+        )
 
 
 @dataclass(slots=True)

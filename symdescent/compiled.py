@@ -58,7 +58,7 @@ class CompiledLoss:
         return result
 
     def gradient(self, params: Any, data: Any = None) -> dict[Any, Any]:
-        """The gradient: for each parameter a float, or an array of its shape."""
+        """The gradient: for each parameter (or its name) a float, or an array of its shape."""
         return self.value_and_gradient(params, data)[1]
 
     def value_and_gradient(self, params: Any, data: Any = None) -> tuple[float, dict[Any, Any]]:

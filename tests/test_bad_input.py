@@ -149,6 +149,14 @@ def test_text_from_a_name_never_reaches_generated_code(role):
     assert not hasattr(builtins, PWNED)
 
 
+def test_a_gradient_of_numbers_is_found_by_name_too(compiled):
+    # parameters go in by name, and come out under symbols alone
+    gradient = compiled.gradient({"w": WS}, DATA)
+    assert gradient["w"] is gradient[next(iter(gradient))]
+    with pytest.raises(KeyError, match="v is not a parameter of the loss; its parameters are w"):
+        gradient["v"]
+
+
 @pytest.mark.parametrize("name", ["j\n        w[0]=9#", "j\r        w[0]=9#"])
 def test_a_comment_ends_where_its_line_ends(name):
     # the comment "# s2 = Sum(...)" carried an index's name: a line break in it turns the rest into code

@@ -261,8 +261,29 @@ def assert_consistent(result: Descent) -> None:
         (PARABOLA, 0.0, {"steps": 4}, 0.1, (6, False), ["all 4 steps", "more steps"]),
         (PARABOLA, 0.0, {"steps": 4, "gtol": 0}, 0.1, (6, True), ["all 4 steps"]),
         (PARABOLA, 0.0, {"epochs": 4, "gtol": 0}, 0.1, (6, True), ["all 4 steps"]),
+        # out of the domain by the last step, after which no loop looks any more: NaN is no success
+        (
+            sd.Loss(w - sp.log(w), w),
+            2.0,
+            {"steps": 1, "gtol": 0},
+            5.0,
+            (4, False),
+            ["infinite or undefined", "1 step:"],
+        ),
     ],
-    ids=["gradient", "at once", "parameters", "loss", "undefined", "overflow", "diverged", "steps", "asked", "epochs"],
+    ids=[
+        "gradient",
+        "at once",
+        "parameters",
+        "loss",
+        "undefined",
+        "overflow",
+        "diverged",
+        "steps",
+        "asked",
+        "epochs",
+        "undefined at last",
+    ],
 )
 def test_every_reason_to_stop_has_its_status_and_says_what_to_do(loss, start, options, rate, expected, words):
     # a reason reported as another, success where there is none

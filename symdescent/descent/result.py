@@ -134,7 +134,8 @@ class Descent:
         save(self, path)
 
     def __repr__(self) -> str:
-        lines = [f"{'success' if self.success else 'stopped'} after {self.nit} steps: {self.message}"]
+        count = f"{self.nit} step{'s' * (self.nit != 1)}"
+        lines = [f"{'success' if self.success else 'stopped'} after {count}: {self.message}"]
         lines.append(f"  loss {self.fun:.10g}, largest gradient component {largest(self.jac):.3g}")
         lines += [f"  {name} = {_short(value)}" for name, value in list(self.params.items())[:12]]
         if len(self.params) > 12:
@@ -163,27 +164,28 @@ def paths(table: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
 def message(status: int, done: int, *, rate: float | None, tested: bool, value: float, patience: int = 0) -> str:
     """Why a descent stopped, and what to try if that is not what was wanted."""
     smaller = f"try a learning rate below {rate:g}, or scale the data" if rate else "try smaller steps"
+    steps = f"{done} step{'s' * (done != 1)}"
     messages = {
         GRADIENT: "the gradient is as small as asked for (gtol)",
         PARAMETERS: "the last step changed the parameters by no more than xtol; a small step is not always a small "
         "gradient: lower xtol, or test with gtol, to go on",
         LOSS: "the loss changed by no more than ftol in the last step; lower ftol to go on",
-        NOT_FINITE: f"the loss or its gradient became infinite or undefined after {done} steps: {smaller}, or start "
+        NOT_FINITE: f"the loss or its gradient became infinite or undefined after {steps}: {smaller}, or start "
         "inside the domain",
-        DIVERGED: f"the loss fell below -1e10 times its first size after {done} steps: it seems to have no minimum"
+        DIVERGED: f"the loss fell below -1e10 times its first size after {steps}: it seems to have no minimum"
         if value < 0
-        else f"the loss grew past 1e10 times its first value after {done} steps: {smaller}",
+        else f"the loss grew past 1e10 times its first value after {steps}: {smaller}",
         CONTRACTED: "the simplex is as small as asked for (xatol, fatol)",
-        STEPS_DONE: f"all {done} steps are done",
-        INTERRUPTED: f"interrupted after {done} steps; this is what was reached",
+        STEPS_DONE: f"all {steps} are done" if done != 1 else "1 step is done",
+        INTERRUPTED: f"interrupted after {steps}; this is what was reached",
         STALE: f"the validation loss was not lower for {patience} epochs; the parameters are those with the lowest",
-        CALLBACK: f"the callback stopped the descent after {done} steps",
-        NO_STEP: f"no step along the search direction lowers the loss any more after {done} steps: the loss is as "
+        CALLBACK: f"the callback stopped the descent after {steps}",
+        NO_STEP: f"no step along the search direction lowers the loss any more after {steps}: the loss is as "
         "small as rounding lets it become, or its gradient is wrong",
     }
     if status == STEPS_DONE and tested:
         return messages[status] + (
-            " before a tolerance was met: allow more steps, or try a larger learning rate or Momentum"
+            " before a tolerance was met: allow more steps, or try a larger learning rate or another optimizer"
         )
     return messages[status]
 

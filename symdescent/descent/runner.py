@@ -172,6 +172,8 @@ class Runner(ABC):
         params = {p: np.array(v) if np.ndim(v) else float(v) for p, v in self.reached().items()}
         fun, gradient = self.compiled.evaluate(Bound(params, self.bound.data, self.bound.extents))
         status = self.status
+        if status == results.STEPS_DONE and not np.isfinite(fun):
+            status = results.NOT_FINITE  # by the very last step, after which no test was made
         if status in (results.NOT_FINITE, results.DIVERGED):
             explain_non_finite(self.bound.data)
             explain_non_finite(self.bound.parameters)
