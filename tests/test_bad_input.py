@@ -302,7 +302,10 @@ STATEMENTS = {
     "huge integer": (lambda: sd.Loss(10**400 * w**2, w), ["too large", "1.8e308", "rescale"]),
     "huge power": (lambda: sd.Loss(w ** (10**400), w), ["too large"]),
     "huge float": (lambda: sd.Loss(sp.Float("1e400") * w, w), ["too large"]),
-    "besselj": (lambda: sd.Loss(sp.besselj(0, w), w), ["besselj(0, w)", "elementary functions"]),
+    "besselj": (
+        lambda: sd.Loss(sp.besselj(0, w), w),
+        ["besselj(0, w)", "elementary functions", "write it as a formula"],
+    ),
     "undefined function": (lambda: sd.Loss(F(w) ** 2, w), ["f(w)", "undefined function", "replace it"]),
     "derivative": (lambda: sd.Loss(sp.Derivative(w**2 * x, x), w), ["Derivative", ".doit()"]),
     "integral": (lambda: sd.Loss(sp.Integral(w * x, (x, 0, 1)), w), ["Integral", ".doit()"]),

@@ -211,6 +211,22 @@ def test_inner_kinks_stated_without_piecewise() -> None:
 # -- symbols and names ------------------------------------------------------------------------------------------------
 
 
+def test_a_condition_whose_canonical_form_has_another() -> None:
+    # SymPy's Piecewise makes its conditions canonical until they stay: these never do, and the recursion has no end
+    relation = 9 * y / 10 - 9 * b / 10 >= b / 10 - y / 10
+    assert relation.canonical.canonical != relation.canonical, "SymPy has mended this: drop `settled`"
+    residual = y - a * x - b
+    pinball = sd.Loss(sp.Max(9 * residual / 10, -residual / 10), [a, b], samples=[x, y])
+    data = {"x": [1.0, 2.0, 3.0], "y": [1.0, 4.0, 2.0]}
+    value, gradient = pinball.compile().value_and_gradient({"a": 1.0, "b": 0.5}, data)  # residuals -1/2, 3/2, -3/2
+    np.testing.assert_allclose(value, (0.05 + 1.35 + 0.15) / 3, rtol=1e-15)
+    np.testing.assert_allclose(
+        [gradient["a"], gradient["b"]], [(0.1 - 1.8 + 0.3) / 3, (0.1 - 0.9 + 0.1) / 3], rtol=1e-15
+    )
+    assert pinball.check().passed
+    assert pinball.derivation(detail="full")[-1].after is not None
+
+
 def test_one_name_with_two_assumptions() -> None:
     """SymPy: two symbols that print alike, the derivative by the one of the other is 0."""
     real = sp.Symbol("a", real=True)

@@ -370,7 +370,7 @@ def _unsupported(expression: Any) -> str:
         return f"{expression} belongs to complex analysis: losses are real functions of real symbols"
     return (
         f"{name} in {str(expression)[:200]} is not in the table of elementary functions, so that its derivative is not "
-        "known here"
+        "known here: write it as a formula in functions such as exp, log, sin, Max"
     )
 
 

@@ -109,11 +109,11 @@ class Reader:
     def _relation(self, node: Node, args: list[sp.Expr]) -> sp.Basic:
         left, right = args
         if node.op == "equal":
-            return sp.Eq(left, right)
+            return settled(sp.Eq(left, right))
         strict = node.op == "less"
         if node.args[0].number is not None:
-            return sp.Gt(right, left) if strict else sp.Ge(right, left)
-        return sp.Lt(left, right) if strict else sp.Le(left, right)
+            return settled(sp.Gt(right, left) if strict else sp.Ge(right, left))
+        return settled(sp.Lt(left, right) if strict else sp.Le(left, right))
 
     def _call(self, node: Node, args: list[sp.Expr], environment: Environment) -> sp.Expr:
         name = node.payload
@@ -328,6 +328,19 @@ def _reduced(kind: Any, body: sp.Expr, limits: Sequence[Any]) -> sp.Expr:
     made._args = (body, *(sp.Tuple(*limit) for limit in limits))
     made.is_commutative = True
     return made
+
+
+def settled(relation: Any) -> Any:
+    """A relation that SymPy's Piecewise can take.
+
+    SymPy writes relations in a canonical form; of some, such as ``9*a/10 >= -a/10``, with a sum for ``a``, the
+    canonical form has another one, and that the first again, so that `Piecewise` never ends. With 0 on the right side
+    there is one form.
+    """
+    if not relation.is_Relational or relation.rhs == 0:
+        return relation
+    canonical = relation.canonical
+    return relation if canonical.canonical == canonical else relation.func(relation.lhs - relation.rhs, 0)
 
 
 def _indicator(condition: Any) -> sp.Expr | None:

@@ -18,6 +18,7 @@ from symdescent.derivation.steps import Said
 from symdescent.elementary import BY_CLASS, functions, logsumexp, softmax
 from symdescent.elementary import table as of
 from symdescent.errors import UnsupportedError
+from symdescent.notation.reading import settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,7 +375,7 @@ def _extremum(by: Differentiation, body: Any) -> Applied:
     pieces = []
     for place, z in enumerate(args[:-1]):
         others = [other for at, other in enumerate(args) if at != place]
-        pieces.append((_zero_or(by, z), sp.And(*(ahead(z, other, evaluate=False) for other in others))))
+        pieces.append((_zero_or(by, z), sp.And(*(settled(ahead(z, other, evaluate=False)) for other in others))))
     pieces.append((_zero_or(by, args[-1]), sp.true))
     remark = kink_remark(by.kinks, sp.Eq(args[0], args[1], evaluate=False))
     name = "maximum" if largest else "minimum"
