@@ -79,3 +79,28 @@ def test_an_optimizer_of_ones_own_finds_the_minimum():
     text = printed.getvalue()
     assert "normed momentum    x = 0.997" in text
     assert "v' = μ*v + g" in text and "double descent_step(" in text
+
+
+def run_example(name):
+    """What an example prints."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile((ROOT / "examples" / name).read_text(encoding="utf-8"), name, "exec"), {"__name__": name})
+    return printed.getvalue()
+
+
+def test_softmax_regression_classifies_points_it_has_not_seen():
+    text = run_example("classification.py")
+    assert "check    passed" in text
+    assert all(float(share) > 90 for share in re.findall(r"(?:training|testing) +([\d.]+)% right", text))
+    assert text.count("% right") == 2
+
+
+def test_exported_programs_of_all_languages_agree(tmp_path, monkeypatch):
+    # a target whose program is left behind when the others change
+    monkeypatch.setattr("sys.argv", ["export.py", str(tmp_path)])
+    text = run_example("export.py")
+    assert {path.name for path in tmp_path.iterdir()} >= {"plain.py", "with_numpy.py", "with_numba.py", "descent.c"}
+    reached = [float(value) for value in re.findall(r"after 10 steps (\S+)", text)]
+    assert len(reached) >= 2
+    assert max(reached) - min(reached) < 1e-14
