@@ -97,6 +97,8 @@ def test_large_arrays_are_checked_at_fifty_seeded_components():
 def test_the_report_prints_as_text_latex_and_figure():
     check = sd.Loss(sp.exp(a) * b, [a, b]).check()
     assert "verdict" in str(check)
+    kink = sd.Loss(sp.Max(0, 1 - sp.Symbol("u")), sp.Symbol("u")).check(at=1.0)
+    assert " -0 " not in str(kink)  # a slope of minus zero
     assert check.latex().count(r"\\") == 3
     assert check.plot().axes[0].get_xlabel() == "step h"
 

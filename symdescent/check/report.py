@@ -328,7 +328,7 @@ def _taylor(statement: Statement, bound: Bound, symbolic: Mapping[Any, Any], see
 
 def _cells(row: Row) -> tuple[str, ...]:
     def number(value: float, digits: int = 9) -> str:
-        return "–" if math.isnan(value) else f"{value:.{digits}g}"
+        return "–" if math.isnan(value) else f"{value + 0.0:.{digits}g}"  # no minus before 0
 
     return (
         row.component,
