@@ -24,7 +24,7 @@ extensions = [
     "myst_nb",  # Markdown pages, whose code cells are run
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",  # docstrings have NumPy's sections
-    "mathml",  # formulas without a network and without JavaScript
+    "formulas",  # of docs/extensions
 ]
 exclude_patterns = ["_build", "guide.md", "README.md", "**/.ipynb_checkpoints"]
 
