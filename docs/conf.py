@@ -26,7 +26,7 @@ extensions = [
     "sphinx.ext.napoleon",  # docstrings have NumPy's sections
     "formulas",  # of docs/extensions
 ]
-exclude_patterns = ["_build", "guide.md", "README.md", "**/.ipynb_checkpoints"]
+exclude_patterns = ["_build", "README.md", "**/.ipynb_checkpoints"]
 
 # -- pages that are executed -------------------------------------------------------------------------------------------
 
