@@ -24,7 +24,8 @@ extensions = [
     "myst_nb",  # Markdown pages, whose code cells are run
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",  # docstrings have NumPy's sections
-    "formulas",  # of docs/extensions
+    "formulas",  # of docs/extensions, as the next
+    "reference",
 ]
 exclude_patterns = ["_build", "README.md", "**/.ipynb_checkpoints"]
 
@@ -52,3 +53,15 @@ html_copy_source = False
 html_show_sourcelink = False
 pygments_style = "friendly"
 pygments_dark_style = "monokai"
+
+# -- reference ---------------------------------------------------------------------------------------------------------
+
+autodoc_default_options = {"exclude-members": "page, title"}  # with which other rooms write a page
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+python_maximum_signature_line_length = 96
+napoleon_use_ivar = True
+default_role = "py:obj"  # `Loss` in a docstring is a link where there is such a thing, and code where there is not
+nitpicky = True
+nitpick_ignore_regex = [(r"py:.*", r"(?!symdescent\.).*")]  # short names, and what other packages document

@@ -186,7 +186,7 @@ class Loss:
         """Compare the symbolic gradient with finite differences, complex step and dual numbers; grade a candidate.
 
         `at` and `data` are drawn from the symbols' assumptions where they are not given. See
-        `symdescent.check.GradientCheck`.
+        `symdescent.GradientCheck`.
         """
         from symdescent.check import check
 
@@ -271,13 +271,13 @@ class Loss:
         return curvature(self, at, data, language)
 
     def descend(self, start: Any, data: Any = None, optimizer: Any = None, **options: Any) -> Descent:
-        """Minimise the loss from a start, in a compiled loop. See `symdescent.descent.descend.descend`."""
+        """Minimise the loss from a start, in a compiled loop. See `symdescent.descent.descend`."""
         from symdescent.descent import descend
 
         return descend(self._compiled, start, data, optimizer, **options)
 
     def descend_many(self, starts: Any, data: Any = None, optimizer: Any = None, **options: Any) -> Descents:
-        """Descend from many starts in parallel threads. See `symdescent.descent.many.descend_many`."""
+        """Descend from many starts in parallel threads. See `symdescent.descent.descend_many`."""
         from symdescent.descent import descend_many
 
         return descend_many(self._compiled, starts, data, optimizer, **options)
