@@ -46,11 +46,16 @@ class CompiledLoss:
 
     @property
     def source(self) -> str:
-        """The generated module: the kernels `value` and `value_and_gradient`, or the loop that carries out a table."""
+        """The generated module of the kernels, or of the loop that carries out a table of operations."""
         return self.kernels.source
 
     def value(self, params: Any, data: Any = None) -> float:
-        """The loss L(params), a float."""
+        """The loss L(params), a float.
+
+        >>> import sympy as sp, symdescent as sd
+        >>> sd.Loss((sp.Symbol("w") - 3)**2).compile().value(1.0)
+        4.0
+        """
         bound = self._binder.bind(params, data)
         result = self.kernels.value(bound)
         if not np.isfinite(result):
@@ -58,11 +63,21 @@ class CompiledLoss:
         return result
 
     def gradient(self, params: Any, data: Any = None) -> dict[Any, Any]:
-        """The gradient: for each parameter (or its name) a float, or an array of its shape."""
+        """The gradient: for each parameter (or its name) a float, or an array of its shape.
+
+        >>> import sympy as sp, symdescent as sd
+        >>> sd.Loss((sp.Symbol("w") - 3)**2).compile().gradient(1.0)
+        {w: -4.0}
+        """
         return self.value_and_gradient(params, data)[1]
 
     def value_and_gradient(self, params: Any, data: Any = None) -> tuple[float, dict[Any, Any]]:
-        """The loss and its gradient, in one pass over the data."""
+        """The loss and its gradient, in one pass over the data.
+
+        >>> import sympy as sp, symdescent as sd
+        >>> sd.Loss((sp.Symbol("w") - 3)**2).compile().value_and_gradient({"w": 1.0})
+        (4.0, {w: -4.0})
+        """
         bound = self._binder.bind(params, data)
         value, gradient = self.evaluate(bound)
         self._diagnose(bound, [value, *gradient.values()])
@@ -103,6 +118,10 @@ class CompiledLoss:
         r"""The Hessian times a direction, :math:`\nabla^2 L\, v`, without forming the Hessian.
 
         `direction` has the form of the parameters: one number or array of the same shape for each.
+
+        >>> import sympy as sp, symdescent as sd
+        >>> sd.Loss((sp.Symbol("w") - 3)**2).compile().hessian_vector_product(1.0, 10.0)
+        {w: 20.0}
         """
         bound = self._binder.bind(params, data)
         given = as_mapping(direction, self.statement.parameters, "direction")
@@ -122,6 +141,11 @@ class CompiledLoss:
 
         The vector holds the parameters in their order, arrays row by row; shapes that the data do not tell are taken
         from `start`, a mapping like `params`. See `FlatLoss` for packing and unpacking vectors.
+
+        >>> import sympy as sp, symdescent as sd
+        >>> a, b = sp.symbols("a b")
+        >>> sd.Loss((a - 1)**2 + (b + 2)**2, [a, b]).compile().as_scipy()([0.0, 0.0])
+        (5.0, array([-2.,  4.]))
         """
         return FlatLoss(self, data, start)
 
@@ -252,7 +276,14 @@ class TapeProgram:
 
 
 class FlatLoss:
-    """A compiled loss on one flat vector: ``x ↦ (f, g)``."""
+    """A compiled loss on one flat vector: ``x ↦ (f, g)``.
+
+    >>> import sympy as sp, symdescent as sd
+    >>> a, b = sp.symbols("a b")
+    >>> objective = sd.Loss((a - 1)**2 + (b + 2)**2, [a, b]).compile().as_scipy()
+    >>> objective.size, objective([0.0, 0.0])
+    (2, (5.0, array([-2.,  4.])))
+    """
 
     def __init__(self, compiled: CompiledLoss, data: Any, start: Any) -> None:
         self._compiled, self._data = compiled, data
@@ -265,12 +296,24 @@ class FlatLoss:
         return value, np.concatenate([np.ravel(part) for part in gradient.values()])
 
     def flatten(self, params: Any) -> Any:
-        """The flat vector of parameters that are given by name."""
+        """The flat vector of parameters that are given by name.
+
+        >>> import sympy as sp, symdescent as sd
+        >>> objective = sd.Loss(sp.Symbol("a")**2 + sp.Symbol("b")**2).compile().as_scipy()
+        >>> objective.flatten({"b": 2.0, "a": 1.0})
+        array([1., 2.])
+        """
         bound = self._compiled._binder.bind(params, self._data)
         return np.concatenate([np.ravel(value) for value in bound.parameters.values()])
 
     def unflatten(self, x: Any) -> dict[Any, Any]:
-        """The parameters by symbol, from a flat vector."""
+        """The parameters by symbol, from a flat vector.
+
+        >>> import sympy as sp, symdescent as sd
+        >>> objective = sd.Loss(sp.Symbol("a")**2 + sp.Symbol("b")**2).compile().as_scipy()
+        >>> objective.unflatten([1.0, 2.0])
+        {a: 1.0, b: 2.0}
+        """
         x = np.asarray(x, dtype=np.float64)
         if x.shape != (self.size,):
             raise DataError(f"the flat vector has shape {x.shape}, but the parameters have {self.size} entries in all")

@@ -142,7 +142,11 @@ class Dual:
         return Dual(value, self.tangent.reshape(*value.shape, self.directions))
 
     def broadcast_to(self, shape: Sequence[int]) -> Dual:
-        """The same entries, repeated along new axes in front and along axes of length one."""
+        """The same entries, repeated along new axes in front and along axes of length one.
+
+        >>> Dual(1.0, [2.0]).broadcast_to((2,))
+        Dual(value=[1. 1.], tangent=[[2.] [2.]])
+        """
         aligned = self.tangent.reshape((1,) * (len(shape) - self.ndim) + self.tangent.shape)
         return Dual(np.broadcast_to(self.value, shape), np.broadcast_to(aligned, (*shape, self.directions)))
 

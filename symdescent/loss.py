@@ -87,7 +87,7 @@ class Loss:
 
     @property
     def constants(self) -> tuple[Any, ...]:
-        """The other free symbols and arrays: given with the data, or read off the shapes of arrays."""
+        """The other free symbols and arrays, which are given with the data or read off the shapes of arrays."""
         return self.statement.constants
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -187,6 +187,13 @@ class Loss:
 
         `at` and `data` are drawn from the symbols' assumptions where they are not given. See
         `symdescent.GradientCheck`.
+
+        >>> w, x, y = sp.symbols("w x y")
+        >>> loss = Loss((y - w*x)**2, w, samples=[x, y])
+        >>> loss.check(at=1.0, data={"x": [1.0, 2.0], "y": [2.0, 4.0]}).passed
+        True
+        >>> print(loss.check(at=1.0, data={"x": [1.0], "y": [2.0]}, candidate={w: -x*(y - w*x)}).grades["w"])
+        wrong by the constant factor 1/2; at w = 1 it gives -1 instead of -2
         """
         from symdescent.check import check
 
@@ -215,7 +222,12 @@ class Loss:
         return derivation(self, parameter, detail, language, **options)
 
     def compile(self) -> CompiledLoss:
-        """Compile value, gradient and Hessian-vector product into fused loops. See `CompiledLoss`."""
+        """Compile value, gradient and Hessian-vector product into fused loops. See `CompiledLoss`.
+
+        >>> w, x, y = sp.symbols("w x y")
+        >>> Loss((y - w*x)**2, w, samples=[x, y]).compile().value(1.0, {"x": [1.0, 2.0], "y": [2.0, 4.0]})
+        2.5
+        """
         return self._compiled
 
     @cached_property
@@ -225,7 +237,13 @@ class Loss:
         return CompiledLoss(self.statement)
 
     def lambdify(self) -> Any:
-        """Return the value and the gradient as plain NumPy functions that broadcast over the scalar parameters."""
+        """Return the value and the gradient as plain NumPy functions that broadcast over the scalar parameters.
+
+        >>> w = sp.Symbol("w")
+        >>> value, gradient = Loss((w - 3)**2, w).lambdify()
+        >>> value([0.0, 3.0, 6.0]), gradient([0.0, 3.0, 6.0])
+        (array([9., 0., 9.]), array([-6.,  0.,  6.]))
+        """
         from symdescent.codegen.arrays import lambdify
 
         return lambdify(self.statement)
@@ -271,19 +289,39 @@ class Loss:
         return curvature(self, at, data, language)
 
     def descend(self, start: Any, data: Any = None, optimizer: Any = None, **options: Any) -> Descent:
-        """Minimise the loss from a start, in a compiled loop. See `symdescent.descent.descend`."""
+        """Minimise the loss from a start, in a compiled loop. See `symdescent.descent.descend`.
+
+        >>> from symdescent import GradientDescent
+        >>> w = sp.Symbol("w")
+        >>> Loss((w - 3)**2, w).descend(0.0, optimizer=GradientDescent(0.5))
+        success after 1 steps: the gradient is as small as asked for (gtol)
+          loss 0, largest gradient component 0
+          w = 3
+        """
         from symdescent.descent import descend
 
         return descend(self._compiled, start, data, optimizer, **options)
 
     def descend_many(self, starts: Any, data: Any = None, optimizer: Any = None, **options: Any) -> Descents:
-        """Descend from many starts in parallel threads. See `symdescent.descent.descend_many`."""
+        """Descend from many starts in parallel threads. See `symdescent.descent.descend_many`.
+
+        >>> from symdescent import GradientDescent
+        >>> w = sp.Symbol("w")
+        >>> runs = Loss((w - 3)**2, w).descend_many([0.0, 5.0], optimizer=GradientDescent(0.1))
+        >>> [round(run.params["w"], 6) for run in runs]
+        [3.0, 3.0]
+        """
         from symdescent.descent import descend_many
 
         return descend_many(self._compiled, starts, data, optimizer, **options)
 
     def code(self, target: str = "numba", optimizer: Any = None) -> str:
-        """Return a standalone module with the loss, its gradient and a descent. See `symdescent.export.code.code`."""
+        """Return a standalone module with the loss, its gradient and a descent. See `symdescent.export.code.code`.
+
+        >>> w = sp.Symbol("w")
+        >>> "def value_and_gradient(w):" in Loss((w - 3)**2, w).code("python")
+        True
+        """
         from symdescent.export.code import code
 
         return code(self, target, optimizer)
@@ -316,6 +354,11 @@ class Gradient(Mapping[Any, Any]):
     """A gradient: a mapping from each parameter (or its name) to the derivative with respect to it.
 
     `indices` maps each IndexedBase to the free indices of its component.
+
+    >>> n, i, x = sp.Symbol("n", integer=True), sp.Symbol("i", integer=True), sp.IndexedBase("x")
+    >>> gradient = Loss(sp.Sum(x[i]**3, (i, 0, n - 1)), x).gradient
+    >>> gradient["x"], gradient.indices[x]
+    (3*x[i]**2, (i,))
     """
 
     def __init__(self, components: Mapping[Any, Any], indices: Mapping[Any, tuple[sp.Expr, ...]]) -> None:

@@ -18,7 +18,9 @@ from sphinx.util.fileutil import copy_asset
 from sphinx.util.matching import Matcher
 
 # the package holds every build of MathJax: one of them is used, without its speech for screen readers (10 MB)
-UNUSED = Matcher(["mml-*.js", "tex-svg*.js", "tex-mml-*.js", "tex-*-full*.js", "node-main.js", "sre/**", "output/svg*/**"])
+UNUSED = Matcher(
+    ["mml-*.js", "tex-svg*.js", "tex-mml-*.js", "tex-*-full*.js", "node-main.js", "sre/**", "output/svg*/**"]
+)
 
 
 class Results(SphinxPostTransform):

@@ -28,6 +28,12 @@ class Grade:
     ``kind`` is "right", "constant factor", "sign", "missing term", "extra term", "sign of a term", "transposed",
     "wrong shape" or "different function"; ``factor`` or ``difference`` (candidate - gradient) say by what it is
     wrong, ``correct`` is the gradient, and ``point`` a place where it can be seen, with both values.
+
+    >>> import symdescent as sd
+    >>> w = sp.Symbol("w")
+    >>> mark = sd.Loss((w - 3)**2, w).check(candidate={w: w - 3}).grades["w"]
+    >>> mark.right, mark.kind, mark.factor
+    (False, 'constant factor', 1/2)
     """
 
     right: bool

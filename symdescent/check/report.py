@@ -46,6 +46,11 @@ class Row:
     ``relative_error`` and ``ulps`` (units in the last place) compare the symbolic with the dual number's derivative;
     ``bound`` estimates the error of the central difference itself; ``verdict`` is "pass", "fail", "inconclusive",
     "kink" (the derivative jumps here) or "outside domain".
+
+    >>> import sympy as sp, symdescent as sd
+    >>> row = sd.Loss(sp.exp(sp.Symbol("w"))).check(at=0.0).rows[0]
+    >>> row.component, row.symbolic, row.dual, row.verdict
+    ('w', 1.0, 1.0, 'pass')
     """
 
     component: str
@@ -67,6 +72,12 @@ class GradientCheck:
     ``passed`` tells whether no row failed, the Taylor remainder shrinks as it should, and every candidate was right;
     ``taylor_order`` is the rate of ``|f(x + hv) - f(x) - h g·v|``, 2 for a right gradient, 1 for a wrong one (infinite
     where the loss is linear along v); ``grades`` holds the marks of candidates by parameter; ``point`` is where.
+
+    >>> import sympy as sp, symdescent as sd
+    >>> w = sp.Symbol("w")
+    >>> found = sd.Loss(sp.exp(w)).check(at=0.0, candidate={w: -sp.exp(w)})
+    >>> found.rows[0].verdict, round(found.taylor_order, 1), found.grades["w"].kind, found.passed
+    ('pass', 2.0, 'sign', False)
     """
 
     rows: tuple[Row, ...]
@@ -99,7 +110,12 @@ class GradientCheck:
         return "\n".join(lines)
 
     def latex(self) -> str:
-        r"""The table of rows as a LaTeX ``tabular``."""
+        r"""The table of rows as a LaTeX ``tabular``.
+
+        >>> import sympy as sp, symdescent as sd
+        >>> print(sd.Loss(sp.Symbol("w")**2).check().latex().splitlines()[0])
+        \begin{tabular}{lrrrrrrrrl}
+        """
         head = " & ".join(_escaped(name) for name in COLUMNS)
         body = [" & ".join(_escaped(cell) for cell in _cells(row)) + r" \\" for row in self.rows]
         return "\n".join(
@@ -115,7 +131,12 @@ class GradientCheck:
         )
 
     def plot(self) -> Figure:
-        """Draw the Taylor remainder against the step, beside the slopes 1 and 2, as a Matplotlib figure."""
+        """Draw the Taylor remainder against the step, beside the slopes 1 and 2, as a Matplotlib figure.
+
+        >>> import sympy as sp, symdescent as sd
+        >>> sd.Loss(sp.exp(sp.Symbol("w"))).check().plot()
+        <Figure size ...>
+        """
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(5.5, 4), layout="constrained")

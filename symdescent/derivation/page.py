@@ -85,7 +85,15 @@ class Notation:
     ``names`` gives other names to symbols (``{"lam": r"\lambda_1"}`` keyed by symbol or name; LaTeX as it is, in
     the other formats without its commands); ``vectors`` is "bold", "arrow" or "plain"; ``derivative`` "partial" or
     "nabla", for the left-hand side of a gradient; ``times`` "" (juxtaposition), "cdot" or "times"; ``rules`` whether
-    the names of rules are printed; ``language`` "en" or "es".
+    the names of rules are printed; ``language`` "en" or "es". These are the options of every `Rendered`.
+
+    >>> import symdescent as sd
+    >>> b, x = sp.symbols("b x")
+    >>> print(sd.Loss(b*x, b).derivation().text(names={b: r"\beta"}, times="cdot", rules=False))
+    L = β · x
+    <BLANKLINE>
+    ∂L/∂β = ∂/∂β (β · x)
+          = x
     """
 
     names: Mapping[Any, str] = field(default_factory=dict)
@@ -117,6 +125,10 @@ class Rendered:
     """What has a page can be rendered: a mixin.
 
     `options` are those of `Notation`: ``names``, ``vectors``, ``derivative``, ``times``, ``rules``.
+
+    >>> import symdescent as sd
+    >>> isinstance(sd.Loss(sp.Symbol("w")**2).derivation(), Rendered)
+    True
     """
 
     language: str = "en"
@@ -130,32 +142,65 @@ class Rendered:
         return type(self).__name__
 
     def latex(self, standalone: bool = False, **options: Any) -> str:
-        r"""LaTeX: ``$$\begin{aligned}…$$`` for notebooks; `standalone`, a document that compiles as it is."""
+        r"""LaTeX: ``$$\begin{aligned}…$$`` for notebooks; `standalone`, a document that compiles as it is.
+
+        >>> import symdescent as sd
+        >>> sd.Document("Sheet", ["# Problem 1"]).latex(standalone=True).splitlines()[-1]
+        '\\end{document}'
+        """
         from symdescent.derivation.render import latex
 
         page, notation = self._asked(options)
         return latex.document(page, notation, self.title()) if standalone else latex.fragment(page, notation)
 
     def markdown(self, **options: Any) -> str:
-        """Markdown with LaTeX formulas between dollar signs."""
+        """Markdown with LaTeX formulas between dollar signs.
+
+        >>> import symdescent as sd
+        >>> print(sd.Document("Sheet", ["# Problem 1", ("Find the minimum of ", sp.Symbol("w")**2, ".")]).markdown())
+        # Sheet
+        <BLANKLINE>
+        ## Problem 1
+        <BLANKLINE>
+        Find the minimum of $w^2$.
+        """
         from symdescent.derivation.render import markdown
 
         return markdown.document(*self._asked(options), self.title())
 
     def html(self, **options: Any) -> str:
-        """A self-contained HTML page with MathML: it needs no network and no script."""
+        """A self-contained HTML page with MathML: it needs no network and no script.
+
+        >>> import symdescent as sd
+        >>> "<h2>Problem 1</h2>" in sd.Document("Sheet", ["# Problem 1"]).html()
+        True
+        """
         from symdescent.derivation.render import html
 
         return html.document(*self._asked(options), self.title())
 
     def text(self, **options: Any) -> str:
-        """Plain Unicode text for a terminal."""
+        """Plain Unicode text for a terminal.
+
+        >>> import symdescent as sd
+        >>> print(sd.Loss(sp.Symbol("w")**2).derivation().text())
+        L = w²
+        <BLANKLINE>
+        dL/dw = d/dw w²
+              = 2 w        power rule
+        """
         from symdescent.derivation.render import text
 
         return text.document(*self._asked(options))
 
     def save(self, path: str | Path, **options: Any) -> Path:
-        """Write a file, in the format that its suffix names: .tex (standalone), .md, .html or .txt."""
+        """Write a file, in the format that its suffix names: .tex (standalone), .md, .html or .txt.
+
+        >>> import symdescent as sd, tempfile
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     sd.Document("Sheet", ["# Problem 1"]).save(f"{directory}/sheet.html").name
+        'sheet.html'
+        """
         path = Path(path)
         kind = SUFFIXES.get(path.suffix.lower())
         if kind is None:

@@ -26,6 +26,10 @@ class Step:
 
     `before` and `after` are SymPy expressions, unevaluated where a line shows a product or sum as it arose;
     derivatives that are still to be carried out are ``Derivative(…, evaluate=False)``, or `Change` in matrix notation.
+
+    >>> import symdescent as sd
+    >>> sd.Loss((sp.Symbol("w") - 3)**2).derivation()[-1]
+    Step('simplify', 2*(w - 3), 2*w - 6)
     """
 
     before: sp.Basic
@@ -78,6 +82,11 @@ class Derivation(Rendered, Sequence[Step]):
 
     Every step was verified numerically when it was made. Render it with ``.latex()``, ``.markdown()``, ``.html()``,
     ``.text()`` or ``.save(path)``.
+
+    >>> import symdescent as sd
+    >>> steps = sd.Loss(sp.sin(sp.Symbol("w"))**2).derivation()
+    >>> len(steps), steps.result
+    (2, 2*sin(w)*cos(w))
     """
 
     def __init__(self, statement: tuple[sp.Basic, sp.Basic], sections: Sequence[Section], language: str = "en") -> None:
@@ -109,7 +118,7 @@ class Derivation(Rendered, Sequence[Step]):
 
     @property
     def result(self) -> sp.Basic:
-        """What was derived: the last line (of the last parameter)."""
+        """What was derived, the last line (of the last parameter)."""
         return self.sections[-1].result
 
     def title(self) -> str:

@@ -22,7 +22,13 @@ from symdescent.statement import name_of
 
 @dataclass(frozen=True, slots=True)
 class Minimum:
-    """A point that several descents reached: the lowest loss among them, its parameters, and which starts led there."""
+    """A point that several descents reached: the lowest loss among them, its parameters, and which starts led there.
+
+    >>> import sympy as sp, symdescent as sd
+    >>> runs = sd.Loss((sp.Symbol("w") - 3)**2).descend_many([0.0, 5.0], optimizer=sd.Newton())
+    >>> runs.minima()
+    [Minimum(fun=0.0, params={'w': 3.0}, starts=(0, 1))]
+    """
 
     fun: float
     params: dict[str, Any]
@@ -64,6 +70,12 @@ class Descents(Sequence[Descent]):
         """The places where descents that met a tolerance ended, lowest first.
 
         Ends are one place if they differ by at most `tolerance`, relative to the largest coordinate (or 1).
+
+        >>> import sympy as sp, symdescent as sd
+        >>> w = sp.Symbol("w")
+        >>> runs = sd.Loss((w**2 - 1)**2, w).descend_many([-2.0, 2.0], optimizer=sd.GradientDescent(0.05))
+        >>> [each.starts for each in runs.minima()], [each.starts for each in runs.minima(tolerance=10.0)]
+        ([(0,), (1,)], [(0, 1)])
         """
         found: list[list[int]] = []
         order = sorted((k for k, each in enumerate(self._descents) if each.success), key=lambda k: self[k].fun)
@@ -100,6 +112,13 @@ def descend_many(
     `starts` is a sequence of starts as `descend` takes them, or a mapping from each parameter to a sequence of its
     values. `threads` is how many run at once (default: as many as there are processors). The other options are those of
     `descend`, the same for all. Ctrl-C ends all of them with what was reached.
+
+    >>> import sympy as sp, symdescent as sd
+    >>> a, b = sp.symbols("a b")
+    >>> loss = sd.Loss((a - 1)**2 + (b - 2)**2, [a, b])
+    >>> loss.descend_many({"a": [0.0, 5.0], "b": [0.0, 5.0]}, optimizer=sd.Newton())
+    2 descents, 2 of which met a tolerance
+      loss ... at a = 1, b = 2 (from 2 starts)
     """
     runs = [
         prepare(compiled, start, data, optimizer, **options) for start in _listed(starts, compiled.statement.parameters)

@@ -67,6 +67,11 @@ class Descent:
         the loss and the checked start and data, with which `table` works out the first steps anew
     run
         all that `resume` and `save` go on from
+
+    >>> import sympy as sp, symdescent as sd
+    >>> run = sd.Loss((sp.Symbol("w") - 3)**2).descend(0.0, optimizer=sd.GradientDescent(0.5))
+    >>> run.params, run.nit, run.success, run.trajectory["w"]
+    ({'w': 3.0}, 1, True, array([0., 3.]))
     """
 
     x: Any
@@ -128,7 +133,15 @@ class Descent:
         return go_on(self.run, steps, epochs, options)
 
     def save(self, path: str | Path) -> None:
-        """Write the descent to a file (arrays and JSON, no pickle), to be read by `symdescent.load`."""
+        """Write the descent to a file (arrays and JSON, no pickle), to be read by `symdescent.load`.
+
+        >>> import sympy as sp, symdescent as sd, tempfile
+        >>> run = sd.Loss((sp.Symbol("w") - 3)**2).descend(0.0, optimizer=sd.GradientDescent(0.1), steps=2)
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     run.save(f"{directory}/descent.npz")
+        ...     sd.load(f"{directory}/descent.npz").resume(steps=1).nit
+        3
+        """
         from symdescent.descent.store import save
 
         save(self, path)

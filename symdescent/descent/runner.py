@@ -25,7 +25,16 @@ CHUNK_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a callback is given: the steps and epochs done, the last loss that was evaluated, the parameters by name."""
+    """What a callback is given: the steps and epochs done, the last loss that was evaluated, the parameters by name.
+
+    >>> import sympy as sp, symdescent as sd
+    >>> w = sp.Symbol("w")
+    >>> seen = []
+    >>> options = {"optimizer": sd.GradientDescent(0.1), "steps": 20, "callback": seen.append, "callback_every": 10}
+    >>> run = sd.Loss((w - 3)**2, w).descend(0.0, **options)
+    >>> [(progress.nit, round(progress.params["w"], 3)) for progress in seen]
+    [(10, 2.678), (20, 2.965)]
+    """
 
     nit: int
     epoch: int

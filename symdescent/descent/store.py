@@ -326,6 +326,15 @@ def load(path: str | Path, data: Any = None, validation: Any = None) -> Descent:
     To go on with it (`Descent.resume`), give the data of the loss anew, if it has any: files do not hold them.
 
     Raises `DataError` for a file that is none, or that was damaged, and for data that do not fit.
+
+    >>> import sympy as sp, symdescent as sd, tempfile
+    >>> w, x = sp.symbols("w x")
+    >>> data = {"x": [1.0, 2.0]}
+    >>> run = sd.Loss((w - x)**2, w, samples=x).descend(0.0, data, sd.GradientDescent(0.1), steps=2)
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     run.save(f"{directory}/descent.npz")
+    ...     load(f"{directory}/descent.npz", data).params == run.params
+    True
     """
     try:
         with zipfile.ZipFile(path) as archive:

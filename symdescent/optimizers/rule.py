@@ -32,7 +32,11 @@ Assignment = tuple[sp.Symbol, sp.Expr]
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a rule remembers from step to step: a symbol and its value before the first step (infinite, if need be)."""
+    """What a rule remembers from step to step: a symbol and its value before the first step (infinite, if need be).
+
+    >>> State(sp.Symbol("v"))
+    State(symbol=v, initial=0.0)
+    """
 
     symbol: sp.Symbol
     initial: float = 0.0
@@ -49,6 +53,11 @@ class Policy:
 
     `initial` is the rate before anything was met. The assignments are carried out first in every step; see
     `symdescent.optimizers.schedules.plateau`.
+
+    >>> from symdescent.optimizers.schedules import plateau
+    >>> policy = plateau(0.1, factor=0.95)
+    >>> policy.initial, [each.symbol for each in policy.state]
+    (0.1, [f_sum, k_wait, f_best, eta])
     """
 
     name: str
@@ -66,7 +75,12 @@ class Policy:
 
 
 class LineSearch:
-    """A learning rate that is found anew in every step, by looking along the direction of the step."""
+    """A learning rate that is found anew in every step, by looking along the direction of the step.
+
+    >>> from symdescent.optimizers import Backtracking, ExactLineSearch
+    >>> isinstance(Backtracking(), LineSearch) and isinstance(ExactLineSearch(), LineSearch)
+    True
+    """
 
     __slots__ = ()
 

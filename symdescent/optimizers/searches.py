@@ -194,6 +194,11 @@ class LBFGS:
 
     `memory` is the number of steps that its model of the Hessian is made from. SciPy keeps that model to itself, so
     that a descent with it cannot be resumed. Source: Byrd, Lu, Nocedal, Zhu 1995.
+
+    >>> import sympy as sp, symdescent as sd
+    >>> run = sd.Loss((sp.Symbol("w") - 3)**4).descend(0.0, optimizer=sd.LBFGS(), gtol=1e-9)
+    >>> round(run.params["w"], 2)
+    3.0
     """
 
     memory: int = 10

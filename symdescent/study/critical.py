@@ -43,6 +43,11 @@ class CriticalPoint:
         why it is what it is, as keys of the table of phrases, and in words
     integers, conditions
         symbols for any whole number that the values contain; relations under which the point is one
+
+    >>> import sympy as sp, symdescent as sd
+    >>> point = sd.Loss((sp.Symbol("w") - 3)**2).critical_points()[0]
+    >>> point.kind, point.scope, point.value
+    ('minimum', 'global', 0)
     """
 
     point: Mapping[Any, Any]
@@ -78,6 +83,12 @@ class CriticalPoints(Rendered, Sequence[CriticalPoint]):
     """The critical points of a loss, each with its derivation; `complete` tells whether these are surely all.
 
     Render it with ``.latex()``, ``.markdown()``, ``.html()``, ``.text()`` or ``.save(path)``.
+
+    >>> import sympy as sp, symdescent as sd
+    >>> x, y = sp.symbols("x y")
+    >>> found = sd.Loss(x**2 - y**2, [x, y]).critical_points()
+    >>> list(found), found.complete
+    ([CriticalPoint(x = 0, y = 0: saddle, L = 0)], True)
     """
 
     def __init__(

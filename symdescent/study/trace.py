@@ -39,6 +39,11 @@ class TraceRow:
     In forward mode `slope` holds the tangents, one along each entry of the parameters (on the last axis, if there are
     several); in reverse mode it holds the adjoint. It is None for what does not move, or moves nothing.
     `slope_variable` and `slope_formula` name it. Lines with indices hold arrays.
+
+    >>> import symdescent as sd
+    >>> row = sd.Loss(sp.exp(2*sp.Symbol("x"))).trace(0.0).rows[-1]
+    >>> row.formula, row.value, row.slope
+    (exp(v2), 1.0, 1.0)
     """
 
     variable: sp.Expr

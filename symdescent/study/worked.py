@@ -56,6 +56,12 @@ class WorkedRow:
     """One step: its number, the point, the loss and the gradient there, and the assignments that lead to the next.
 
     `parameters` and `gradient` map each shown coordinate (``w``, ``x[0]``) to its number.
+
+    >>> import symdescent as sd
+    >>> w = sp.Symbol("w")
+    >>> rows = sd.GradientDescent(0.5).derivation_table(sd.Loss((w - 3)**2, w), 0.0, steps=1).rows
+    >>> rows[0].k, rows[0].loss, rows[0].gradient[w]
+    (0, 9.0, -6.0)
     """
 
     k: int
