@@ -1,4 +1,7 @@
-"""README and guide: what they show is run, and what they print is what comes out."""
+"""README, manual and examples: what they show is run, and what they print is what comes out.
+
+The pages of the manual are executed when it is built; here run those of them that are a walk through everything.
+"""
 
 import contextlib
 import io
@@ -8,43 +11,64 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+WALK = ["start.md", *(f"guide/{name}.md" for name in ("state", "derive", "check", "descend", "optimizers", "samples"))]
 
 
 def blocks(text, language):
     return re.findall(rf"```{language}\n(.*?)```", text, re.S)
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/guide.md"])
-def test_the_examples_run_as_they_stand(name, tmp_path, monkeypatch):
-    # an example that names what no longer exists
+def cells(page):
+    """The code cells of a page of the manual, without their options."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return [re.sub(r"(?m)^:.*\n", "", cell) for cell in blocks(text, r"\{code-cell\}")]
+
+
+def test_the_examples_in_the_readme_run_as_they_stand(tmp_path, monkeypatch):
+    # an example that names what no longer exists, or shows what does not come out
     monkeypatch.chdir(tmp_path)  # some write files
-    text = (ROOT / name).read_text(encoding="utf-8")
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
     namespace = {}
     printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        for block in blocks(text, "python"):
-            exec(compile(block, name, "exec"), namespace)
+    checked = 0
+    for block in blocks(text, "python"):
+        with contextlib.redirect_stdout(printed):
+            exec(compile(block, "README.md", "exec"), namespace)
+        for expression, value in re.findall(r"(?m)^(loss\.gradient)\s+# (.*)$", block):
+            assert str(eval(expression, namespace)) == value
+            checked += 1
     for shown in blocks(text, "text"):
         assert shown in printed.getvalue()
+    assert checked == 1
 
 
-def test_the_values_in_comments_are_what_the_expressions_give(tmp_path, monkeypatch):
-    # a comment in README or guide that lies
+@pytest.mark.parametrize("page", WALK)
+def test_the_guide_runs(page, tmp_path, monkeypatch):
+    # an example of the manual that names what no longer exists: found here, without building the manual
     monkeypatch.chdir(tmp_path)
-    checked = 0
-    for name in ("README.md", "docs/guide.md"):
-        namespace = {}
-        for block in blocks((ROOT / name).read_text(encoding="utf-8"), "python"):
-            with contextlib.redirect_stdout(io.StringIO()):
-                exec(block, namespace)
-            for line in block.splitlines():
-                found = re.fullmatch(
-                    r"(loss\.gradient|line\.gradient\[.*?\]|line\.sample_gradient\[.*?\])\s+# (.*)", line
-                )
-                if found:
-                    assert str(eval(found[1], namespace)) == found[2].split(": one sample")[0]
-                    checked += 1
-    assert checked == 3
+    namespace = {}
+    with contextlib.redirect_stdout(io.StringIO()):
+        for cell in cells(page):
+            exec(compile(cell, page, "exec"), namespace)
+    assert cells(page)
+
+
+def test_every_page_with_cells_is_executed_by_the_build():
+    # a page without its first lines is shown as it stands, and its examples never run
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        executed = text.startswith("---\n") and "file_format: mystnb" in text.split("---")[1]
+        assert executed == ("{code-cell}" in text), page
+
+
+def test_links_between_pages_lead_somewhere():
+    # a page that was renamed: readers on a forge have no build that finds it
+    for page in [ROOT / "README.md", *PAGES]:
+        prose = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.S)
+        for target in re.findall(r"\]\(([^)#\s]+)", prose):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
 def test_the_quickstart_reaches_the_least_squares_line():

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import sympy as sp
-from sympy.printing.pretty.pretty_symbology import pretty_symbol
+from sympy.printing.pretty.pretty_symbology import pretty_symbol, pretty_use_unicode
 from sympy.printing.str import StrPrinter
 
 from symdescent.optimizers.rule import Hyperparameter, LineSearch
@@ -35,15 +35,22 @@ def latex(rule: UpdateRule) -> str:
 
 def text(rule: UpdateRule) -> str:
     """The name with the hyperparameters, then a line for each equation; a prime marks what is new."""
-    chosen = ", ".join(
-        f"{each.name} {pretty_symbol(each.symbol.name)}" + _chosen(each) for each in rule.hyperparameters
-    )
+    chosen = ", ".join(f"{each.name} {_greek(each.symbol)}" + _chosen(each) for each in rule.hyperparameters)
     rows = [f"{rule.name}: {chosen}" if chosen else rule.name]
     printer = StrPrinter({"order": "none"})
-    for left, right, names in _equations(rule, lambda symbol, new: pretty_symbol(symbol.name) + "'" * new):
-        printer._print_Symbol = lambda symbol, names=names: names.get(symbol, pretty_symbol(symbol.name))
+    for left, right, names in _equations(rule, lambda symbol, new: _greek(symbol) + "'" * new):
+        printer._print_Symbol = lambda symbol, names=names: names.get(symbol, _greek(symbol))
         rows.append(f"  {left} = {printer.doprint(right)}")
     return "\n".join(rows)
+
+
+def _greek(symbol: sp.Symbol) -> str:
+    """The symbol's name in Unicode, whatever the standard output was when SymPy looked at it."""
+    before = pretty_use_unicode(True)
+    try:
+        return str(pretty_symbol(symbol.name))
+    finally:
+        pretty_use_unicode(before)
 
 
 def _chosen(each: Hyperparameter) -> str:
