@@ -23,11 +23,10 @@ version = release = symdescent.__version__
 extensions = [
     "myst_nb",  # Markdown pages, whose code cells are run
     "sphinx.ext.autodoc",
-    "sphinx.ext.napoleon",  # docstrings have NumPy's sections
-    "formulas",  # of docs/extensions, as the next
+    "cells",  # of docs/extensions, as the next
     "reference",
 ]
-exclude_patterns = ["_build", "README.md", "**/.ipynb_checkpoints"]
+exclude_patterns = ["_build", "jupyter", "**/.ipynb_checkpoints"]
 
 # -- pages that are executed -------------------------------------------------------------------------------------------
 
@@ -37,6 +36,8 @@ nb_execution_timeout = 300
 nb_execution_in_temp = True  # what a cell writes does not stay between the pages
 nb_output_stderr = "warn"  # a warning inside a page is a warning of the build
 nb_merge_streams = True
+# the pages run in the Python that builds them, whatever kernels the user has installed
+os.environ["JUPYTER_PATH"] = str(Path(__file__).parent / "jupyter")
 os.environ["PYTHONWARNINGS"] = "default"  # kernels inherit it: IPython hides deprecations in imported modules otherwise
 os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # a remark of the kernel's debugger, on stderr
 
@@ -61,7 +62,6 @@ autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 96
-napoleon_use_ivar = True
 default_role = "py:obj"  # `Loss` in a docstring is a link where there is such a thing, and code where there is not
 nitpicky = True
 nitpick_ignore_regex = [(r"py:.*", r"(?!symdescent\.).*")]  # short names, and what other packages document

@@ -46,7 +46,7 @@ class CompiledLoss:
 
     @property
     def source(self) -> str:
-        """The generated module of the kernels, or of the loop that carries out a table of operations."""
+        """The generated module: the kernels `value` and `value_and_gradient`, or the loop that carries out a table."""
         return self.kernels.source
 
     def value(self, params: Any, data: Any = None) -> float:

@@ -87,7 +87,7 @@ class Loss:
 
     @property
     def constants(self) -> tuple[Any, ...]:
-        """The other free symbols and arrays, which are given with the data or read off the shapes of arrays."""
+        """The other free symbols and arrays: given with the data, or read off the shapes of arrays."""
         return self.statement.constants
 
     def __reduce__(self) -> tuple[Any, ...]:

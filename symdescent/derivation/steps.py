@@ -118,7 +118,7 @@ class Derivation(Rendered, Sequence[Step]):
 
     @property
     def result(self) -> sp.Basic:
-        """What was derived, the last line (of the last parameter)."""
+        """What was derived: the last line (of the last parameter)."""
         return self.sections[-1].result
 
     def title(self) -> str:
