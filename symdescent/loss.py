@@ -294,7 +294,7 @@ class Loss:
         >>> from symdescent import GradientDescent
         >>> w = sp.Symbol("w")
         >>> Loss((w - 3)**2, w).descend(0.0, optimizer=GradientDescent(0.5))
-        success after 1 steps: the gradient is as small as asked for (gtol)
+        success after 1 step...: the gradient is as small as asked for (gtol)
           loss 0, largest gradient component 0
           w = 3
         """
