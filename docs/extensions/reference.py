@@ -47,16 +47,16 @@ def sections(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: l
     more of its entries.
     """
     written: list[str] = []
-    inside = False
+    inside, quotes = False, ""
     for above, line, below in zip(["", *lines], lines, [*lines[1:], ""], strict=False):
         if below and not below.strip("-") and line:
-            inside = True
+            inside, quotes = True, "`" if line == "Raises" else "``"  # errors are links
             written += [f":{line}:", ""]
         elif line and not line.strip("-"):
             continue
         elif inside and line and not line[0].isspace():
             if below.startswith(" "):
-                written.append("    " + ", ".join(f"`{entry}`" for entry in line.split(", ")))
+                written.append("    " + ", ".join(f"{quotes}{entry}{quotes}" for entry in line.split(", ")))
             else:
                 assert not above, f"{name}: an entry of a section has no text"
                 inside = False
