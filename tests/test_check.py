@@ -233,3 +233,10 @@ def test_there_is_an_instance_to_verify_every_kind_of_sample_at():
         sd.Loss(sp.cosh(sp.sqrt(z - 3)), z),  # real only far from zero
     ):
         assert next(instances(loss.statement), None) is not None
+
+
+def test_kinks_that_cancel_each_other_do_not_pass():
+    # relu(w) - relu(-w) is w: each kink takes its own slope 0, in the rules and in dual numbers alike
+    check = sd.Loss(sd.relu(w) - sd.relu(-w), w).check(at=0.0)
+    assert not check.passed and [row.verdict for row in check.rows] == ["fail"]
+    assert sd.Loss(sd.relu(w) - sd.relu(-w), w).check(at=0.3).passed

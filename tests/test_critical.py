@@ -518,3 +518,11 @@ def test_systems_are_solved_over_the_reals():
     circle = solve_real([u**2 + v**2 - 1, u - v], [u, v])
     assert circle.complete and [root.values[u] for root in circle.found] == [-sp.sqrt(2) / 2, sp.sqrt(2) / 2]
     assert not solve_real([u + sp.exp(sp.sin(u * v)) - v, v - sp.cos(u * v)], [u, v]).complete
+
+
+def test_a_root_that_is_nearly_zero_is_not_said_to_be_zero():
+    # the gradient at 0 is -90 exp(-450): small, and not 0; Newton's step from there is 900 exp(-450)
+    points = sd.Loss(x**2 / 20 - 3 * sp.exp(-50 * (x - 3) ** 2) / 10, x).critical_points()
+    assert points[0].approximate and points[0].point[x] != 0
+    assert abs(points[0].point[x] / (900 * sp.exp(-450).evalf(30)) - 1) < 1e-6
+    assert points[0].kind == "minimum"

@@ -278,6 +278,10 @@ def _row(statement: Statement, probe: _Probe, exact: float, dual: float, complex
         low, high = sorted((forward, backward))
         slack = 1e-5 * max(abs(low), abs(high), 1e-8)
         verdict = "kink" if low - slack <= exact <= high + slack or jump > 1e3 else "fail"
+    elif abs(exact - central) > 10 * bound + 1e-4 * max(scale, abs(central)) and _settles(
+        probe, exact, central, middle
+    ):
+        verdict = "fail"  # also where all rules agree: kinks that cancel each other, of which each takes its own slope
     elif abs(exact - dual) <= 1e-9 * scale + noise:
         verdict = "pass"
     elif math.isfinite(central) and abs(exact - central) > 10 * bound + 1e-6 * scale:
@@ -292,6 +296,11 @@ def _persists(probe: _Probe, h: float, jump: float) -> bool:
     larger = abs(probe.one_sided(16 * h) - probe.one_sided(-16 * h))
     smaller = abs(probe.one_sided(h / 4) - probe.one_sided(-h / 4))
     return larger < 3 * jump and smaller > 0.6 * jump
+
+
+def _settles(probe: _Probe, exact: float, central: float, h: float) -> bool:
+    """Whether the symmetric quotient stays where it is, away from the derivative, as the step grows smaller."""
+    return abs(probe.central(h / 4) - central) < 0.01 * abs(exact - central)
 
 
 def _dual_slopes(statement: Statement, bound: Bound, places: Sequence[Any]) -> list[float]:
