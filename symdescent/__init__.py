@@ -13,7 +13,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from symdescent import landscapes as landscapes
     from symdescent import losses as losses
+    from symdescent import plots as plots
     from symdescent.check import GradientCheck as GradientCheck
     from symdescent.compiled import CompiledLoss as CompiledLoss
     from symdescent.derivation.document import Document as Document
@@ -102,7 +104,12 @@ _HOME = {
     "KinkError": "errors",
     "VerificationError": "errors",
 }
-_MODULES = {"losses": "losses", "schedules": "optimizers.schedules"}
+_MODULES = {
+    "landscapes": "landscapes",
+    "losses": "losses",
+    "plots": "plots",
+    "schedules": "optimizers.schedules",
+}
 
 __all__ = [*_HOME, *_MODULES]
 
