@@ -142,7 +142,7 @@ def himmelblau() -> Landscape:
     r"""Four minima of one depth: :math:`L = (x^2 + y - 11)^2 + (x + y^2 - 7)^2`.
 
     >>> himmelblau().maxima
-    ((-0.270844590667, -0.923038556480),)
+    ((-0.270844590667, -0.92303855648),)
     """
     loss = Loss((_X**2 + _Y - 11) ** 2 + (_X + _Y**2 - 7) ** 2, [_X, _Y])
     minima = (
@@ -189,7 +189,7 @@ def booth() -> Landscape:
 
 
 def rastrigin(dimension: int = 2) -> Landscape:
-    r"""A bowl full of dents: :math:`L = 10 n + \sum_i x_i^2 - 10 \cos 2\pi x_i`, a local minimum near every whole point.
+    r"""A bowl full of dents: :math:`L = 10 n + \sum_i x_i^2 - 10 \cos 2\pi x_i`, a minimum near every whole point.
 
     In one and two dimensions the parameters are x (and y), in more an array x.
 
@@ -203,8 +203,8 @@ def rastrigin(dimension: int = 2) -> Landscape:
 
     if count <= 2:
         symbols = [_X, _Y][:count]
-        loss, start = Loss(10 * count + sp.Add(*map(dent, symbols)), symbols), {"x": 2.2, "y": -1.7}
-        start = {name: start[name] for name in ("x", "y")[:count]}
+        loss = Loss(10 * count + sp.Add(*map(dent, symbols)), symbols)
+        start: dict[str, Any] = dict(zip(("x", "y")[:count], (2.2, -1.7), strict=False))
     else:
         x = sp.IndexedBase("x", shape=(count,))
         loss = Loss(10 * count + sp.Sum(dent(x[_I]), (_I, 0, count - 1)), x)
@@ -214,7 +214,7 @@ def rastrigin(dimension: int = 2) -> Landscape:
 
 
 def ackley(dimension: int = 2) -> Landscape:
-    r"""A funnel in a wavy plain, with a kink at its bottom:
+    r"""A funnel in a wavy plain, with a kink at its bottom.
 
     .. math:: L = -20 \exp\Big(-\tfrac15 \sqrt{\tfrac1n \sum_i x_i^2}\Big)
               - \exp\Big(\tfrac1n \sum_i \cos 2\pi x_i\Big) + 20 + e.
@@ -228,8 +228,7 @@ def ackley(dimension: int = 2) -> Landscape:
     if count <= 2:
         symbols: Any = [_X, _Y][:count]
         squares, waves = sp.Add(*(s**2 for s in symbols)), sp.Add(*(sp.cos(2 * sp.pi * s) for s in symbols))
-        start: dict[str, Any] = dict(zip(("x", "y"), (2.7, -1.8), strict=False))
-        start = {name: start[name] for name in ("x", "y")[:count]}
+        start: dict[str, Any] = dict(zip(("x", "y")[:count], (2.7, -1.8), strict=False))
     else:
         symbols = sp.IndexedBase("x", shape=(count,))
         squares = sp.Sum(symbols[_I] ** 2, (_I, 0, count - 1))

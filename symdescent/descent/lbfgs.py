@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 from symdescent.binding import Bound
@@ -39,7 +40,10 @@ class QuasiNewton(Stepped):
         if self.status != results.RUNNING or steps == 0:
             return
 
+        began = time.perf_counter()
+
         def watch(intermediate_result: Any) -> None:
+            nonlocal began
             self.previous = self.fun
             self.record(self.fun, self.norm)
             moved, self.done = intermediate_result.x.copy(), self.done + 1
@@ -47,6 +51,8 @@ class QuasiNewton(Stepped):
             self.evaluate()
             self.objective.values -= 1  # SciPy knows them
             self.objective.gradients -= 1
+            self.work.add(self.done, time.perf_counter() - began, *self.evaluations())
+            began = time.perf_counter()
             self.status = self._tested(stopping)
             if self.status == results.RUNNING and stopping.xtol and change <= stopping.xtol:
                 self.status = results.PARAMETERS

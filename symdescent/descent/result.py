@@ -63,6 +63,8 @@ class Descent:
         the update rule, or other optimizer
     simplices
         for `NelderMead`, the points of the simplex at the iterations of the history, best first
+    work
+        rows of steps done, seconds they took (without compiling), and evaluations of the loss and of the gradient
     compiled, start
         the loss and the checked start and data, with which `table` works out the first steps anew
     run
@@ -89,6 +91,7 @@ class Descent:
     optimizer: Any
     epochs: Any = field(default_factory=lambda: records(np.empty((0, 3)), EPOCH_FIELDS))
     simplices: Any = None
+    work: Any = field(default=None, repr=False)
     compiled: CompiledLoss | None = field(default=None, repr=False)
     start: Bound | None = field(default=None, repr=False)
     run: Any = field(default=None, repr=False)

@@ -21,6 +21,7 @@ from symdescent.errors import KinkError
 from symdescent.statement import name_of
 
 CHUNK_SECONDS = 0.1
+WORK_ROWS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Runner(ABC):
         )
         self.status = results.RUNNING
         self.chunk = 1
+        self.work = Work()
         self.stop: threading.Event | None = None  # set from outside, it ends the descent as Ctrl-C does
 
     # -- what a subclass tells ------------------------------------------------------------------------------------
@@ -97,6 +99,7 @@ class Runner(ABC):
         """The rows of the history, and of the trajectory in the order of the parameters (or no columns)."""
 
     watches_itself = False  # whether `advance` calls the callback
+    times_itself = False  # whether `advance` adds the marks of its work
     epoch = 0
     rate: float | None = None
     patience = 0
@@ -122,6 +125,7 @@ class Runner(ABC):
     def restart(self) -> None:
         """Be ready to go on after a stop."""
         self.status = results.RUNNING
+        self.work = self.work.copy()
 
     # -- the loop -------------------------------------------------------------------------------------------------
 
@@ -138,7 +142,10 @@ class Runner(ABC):
                     now = min(now, stopping.every - self.nit % stopping.every)
                 began, done = time.perf_counter(), self.nit
                 self.advance(now, stopping)
-                self._adapt(time.perf_counter() - began, self.nit - done)
+                seconds = time.perf_counter() - began
+                if not self.times_itself:
+                    self.work.add(self.nit, seconds, *self.evaluations())
+                self._adapt(seconds, self.nit - done)
                 if bar is not None:
                     bar.show(self.nit, self.last[0])
                 due = stopping.every is None or self.nit % stopping.every == 0
@@ -178,6 +185,7 @@ class Runner(ABC):
     def result(self, stopping: Stopping) -> Descent:
         """Evaluate the loss over all data where the descent ended, and say how it went."""
         kept = self.copy()
+        kept.work = self.work.copy()
         params = {p: np.array(v) if np.ndim(v) else float(v) for p, v in self.reached().items()}
         fun, gradient = self.compiled.evaluate(Bound(params, self.bound.data, self.bound.extents))
         status = self.status
@@ -225,8 +233,40 @@ class Runner(ABC):
             epochs=results.records(self.epoch_rows(), results.EPOCH_FIELDS),
             compiled=self.compiled,
             start=self.begun,
+            work=self.work.table(),
             run=kept,
         )
+
+
+class Work:
+    """How far a descent was after how much time and how many evaluations: a mark after each chunk of steps."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[float, ...]] = [(0, 0.0, 0, 0)]
+
+    def add(self, nit: int, seconds: float, nfev: int, njev: int) -> None:
+        """Add a mark; if there are too many, keep every second one.
+
+        What compiling took is left out: the first chunk, a step long, counts as long as a step of the second.
+        """
+        self.rows.append((nit, self.rows[-1][1] + seconds, nfev, njev))
+        if len(self.rows) > WORK_ROWS:
+            self.rows = [*self.rows[:3:1], *self.rows[3::2]]
+
+    def copy(self) -> Work:
+        """Marks of its own."""
+        other = Work()
+        other.rows = list(self.rows)
+        return other
+
+    def table(self) -> Any:
+        """The marks, without what compiling took."""
+        table = np.array(self.rows, dtype=float)
+        if len(table) > 2:
+            (first, begun, *_), (second, ended, *_) = table[1], table[2]
+            each = (ended - begun) / max(second - first, 1.0)
+            table[1:, 1] += min(each * first - begun, 0.0)
+        return table
 
 
 class _Bar:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
@@ -31,6 +32,7 @@ class Stepped(Runner):
     """A descent in Python steps, with the same order of evaluation, tests and update as the compiled loop."""
 
     uses_gradient = True
+    times_itself = True  # the number of evaluations differs from step to step
 
     def __init__(self, compiled: CompiledLoss, optimizer: Any, bound: Bound) -> None:
         super().__init__(compiled, optimizer, bound)
@@ -71,6 +73,7 @@ class Stepped(Runner):
     def advance(self, steps: int, stopping: Stopping) -> None:
         """Evaluate, test, step."""
         for _ in range(steps):
+            began = time.perf_counter()
             self.evaluate()
             if self.limit == math.inf and math.isfinite(self.fun):
                 self.limit = 1e10 * (1.0 + abs(self.fun))
@@ -85,6 +88,7 @@ class Stepped(Runner):
             self.record(self.previous, norm)
             change = float(np.max(np.abs(moved - self.x)))
             self.x, self.done = moved, self.done + 1
+            self.work.add(self.done, time.perf_counter() - began, *self.evaluations())
             if change <= stopping.xtol and stopping.xtol and self.settled:
                 self.status = results.PARAMETERS
                 return

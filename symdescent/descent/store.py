@@ -290,7 +290,7 @@ def _unpack(tree: Any, arrays: Mapping[str, Any]) -> Any:
 
 # -- files ------------------------------------------------------------------------------------------------------------
 
-_PLAIN = ("x", "params", "fun", "jac", "nit", "nfev", "njev", "success", "status", "message", "trajectory")
+_PLAIN = ("x", "params", "fun", "jac", "nit", "nfev", "njev", "success", "status", "message", "trajectory", "work")
 
 
 def save(descent: Descent, path: str | Path) -> None:
@@ -383,6 +383,8 @@ def _restored(described: Mapping[str, Any], arrays: Mapping[str, Any], data: Any
         if type(run).__name__ != described["kind"]:
             raise DataError(f"the file was written by a descent of kind {described['kind']}, not {type(run).__name__}")
         run.restore(_unpack(described["run"], arrays))
+        if plain.get("work") is not None:
+            run.work.rows = [tuple(row) for row in plain["work"].tolist()]
     return Descent(
         **plain,
         history=_structured(_unpack(described["history"], arrays), results.HISTORY_FIELDS),

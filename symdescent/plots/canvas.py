@@ -92,10 +92,10 @@ def legend(ax: Axes, **options: Any) -> None:
 
 
 def text_of(value: float, digits: int = 4) -> str:
-    """A number in words of mathtext: 0.1, 3·10⁻⁷.
+    r"""A number in words of mathtext: 0.1, 3·10⁻⁷.
 
     >>> text_of(0.25), text_of(3e-7), text_of(-0.0)
-    ('0.25', '$3 \\\\times 10^{-7}$', '0')
+    ('0.25', '$3 \\times 10^{-7}$', '0')
     """
     if not np.isfinite(value):
         return {"inf": "∞", "-inf": "−∞"}.get(str(float(value)), "undefined")

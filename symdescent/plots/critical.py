@@ -15,8 +15,8 @@ from symdescent.plots.canvas import halo
 from symdescent.plots.ground import Ground
 
 MARKS = {
-    "minimum": ("v", "white", "local minimum"),
-    "maximum": ("^", "white", "local maximum"),
+    "minimum": ("v", "white", "minimum"),
+    "maximum": ("^", "white", "maximum"),
     "saddle": ("X", "white", "saddle"),
     "undecided": ("d", "white", "critical, undecided"),
 }

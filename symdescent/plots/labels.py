@@ -19,13 +19,13 @@ from symdescent.statement import Statement, name_of
 
 
 def label(thing: Any, *places: int) -> str:
-    """The name of a symbol, or of an entry of an array, as mathtext.
+    r"""The name of a symbol, or of an entry of an array, as mathtext.
 
     >>> import sympy as sp
     >>> label(sp.Symbol("w_1")), label(sp.Symbol("theta")), label(sp.IndexedBase("X"), 0, 12)
-    ('$w_1$', '$\\\\theta$', '$X_{0,12}$')
+    ('$w_1$', '$\\theta$', '$X_{0,12}$')
     >>> label(sp.Symbol("50% <b>$"))
-    '$\\\\text{50}\\\\%\\\\text{ }{<}\\\\text{b}{>}{\\\\$}$'
+    '$\\text{50}\\%\\text{ }{<}\\text{b}{>}{\\$}$'
     """
     name = tex(name_box(name_of(thing))).strip()
     if places:
@@ -48,10 +48,10 @@ def _is_mathtext(written: str) -> bool:
 
 
 def plain(text: str) -> str:
-    """Words of the user's, of which nothing is taken for mathematics.
+    r"""Words of the user's, of which nothing is taken for mathematics.
 
     >>> plain("costs 5$, not 6$")
-    'costs 5\\\\$, not 6\\\\$'
+    'costs 5\\$, not 6\\$'
     """
     return text.replace("$", r"\$")
 

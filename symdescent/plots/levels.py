@@ -42,8 +42,8 @@ def levels(values: Any, count: int = 14, lowest: float | None = None) -> Levels:
     if abs(low) < 1e-3 * span and low >= 0:
         low = 0.0
     excess = finite - low
-    small = float(np.quantile(excess[excess > 0], 0.008))
-    if float(excess.max()) / small <= WIDE:
+    small, usual = (float(each) for each in np.quantile(excess[excess > 0], (0.008, 0.02)))
+    if float(excess.max()) / usual <= WIDE:
         return Levels(_even(low, low + span, count), low, False)
     return Levels(_above(low, _ladder(small, float(excess.max()), count)), low, True)
 
