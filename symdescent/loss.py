@@ -15,6 +15,7 @@ from symdescent.statement import ARRAYS, Statement, name_of, state
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from matplotlib.axes import Axes
 
     from symdescent.check import GradientCheck
     from symdescent.compiled import CompiledLoss
@@ -314,6 +315,16 @@ class Loss:
         from symdescent.descent import descend_many
 
         return descend_many(self._compiled, starts, data, optimizer, **options)
+
+    def plot(self, at: Any = None, data: Any = None, kind: str | None = None, ax: Any = None, **options: Any) -> Axes:
+        """Draw the loss: its curve, its contours, or a slice through the point `at`; a regression over its data.
+
+        `kind` is ``"curve"``, ``"contours"``, ``"surface"``, ``"slice"`` or ``"fit"``; `options` are those of the
+        function of that name in `symdescent.plots`.
+        """
+        from symdescent.plots.choose import plot_loss
+
+        return plot_loss(self, at, data, kind, ax, **options)
 
     def code(self, target: str = "numba", optimizer: Any = None) -> str:
         """Return a standalone module with the loss, its gradient and a descent. See `symdescent.export.code.code`.

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import sympy as sp
+from matplotlib.figure import Figure
 
 import symdescent as sd
 from symdescent.check.draw import instances
@@ -100,7 +101,7 @@ def test_the_report_prints_as_text_latex_and_figure():
     kink = sd.Loss(sp.Max(0, 1 - sp.Symbol("u")), sp.Symbol("u")).check(at=1.0)
     assert " -0 " not in str(kink)  # a slope of minus zero
     assert check.latex().count(r"\\") == 3
-    assert check.plot().axes[0].get_xlabel() == "step h"
+    assert check.plot(Figure().add_subplot()).get_xlabel() == "step $h$"
 
 
 def test_real_data_are_used_where_they_are_given():

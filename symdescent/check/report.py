@@ -12,14 +12,13 @@ import numpy as np
 from symdescent.binding import Bound
 from symdescent.check.draw import draw, value_at
 from symdescent.check.grade import Grade, grade
+from symdescent.check.probe import Probe, is_analytic
 from symdescent.check.verify import component_values
 from symdescent.dual import Dual
-from symdescent.elementary import TABLE
-from symdescent.graph import reachable
-from symdescent.statement import ARRAYS, Statement, name_of
+from symdescent.statement import Statement, name_of
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
 
     from symdescent.loss import Loss
 
@@ -87,6 +86,7 @@ class GradientCheck:
     grades: Mapping[str, Grade] = field(default_factory=dict)
     steps: Any = None
     remainders: Any = None
+    statement: Statement | None = field(default=None, repr=False)
 
     @property
     def passed(self) -> bool:
@@ -130,33 +130,11 @@ class GradientCheck:
             ]
         )
 
-    def plot(self) -> Figure:
-        """Draw the Taylor remainder against the step, beside the slopes 1 and 2, as a Matplotlib figure.
+    def plot(self, ax: Any = None, component: str | None = None) -> Axes:
+        """Draw the errors of the differences against their step: `symdescent.plots.differences`."""
+        from symdescent.plots.check import differences
 
-        >>> import sympy as sp, symdescent as sd
-        >>> sd.Loss(sp.exp(sp.Symbol("w"))).check().plot()
-        <Figure size ...>
-        """
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(5.5, 4), layout="constrained")
-        axes = figure.add_subplot()
-        steps, remainders = self.steps, self.remainders
-        shown = remainders > 0
-        axes.loglog(steps[shown], remainders[shown], "o-", label="remainder")
-        for order, style in ((1, ":"), (2, "--")):
-            if shown.any():
-                axes.loglog(
-                    steps,
-                    remainders[shown][0] * (steps / steps[shown][0]) ** order,
-                    style,
-                    color="gray",
-                    label=f"slope {order}",
-                )
-        axes.set_xlabel("step h")
-        axes.set_ylabel("|f(x + hv) − f(x) − h g·v|")
-        axes.legend()
-        return figure
+        return differences(self, ax, component=component)
 
 
 def check(loss: Loss, at: Any = None, data: Any = None, candidate: Any = None, seed: int = 0) -> GradientCheck:
@@ -176,7 +154,7 @@ def check(loss: Loss, at: Any = None, data: Any = None, candidate: Any = None, s
         rows = _rows(statement, bound, symbolic, places)
         order, steps, remainders = _taylor(statement, bound, symbolic, seed)
     total = sum(np.size(value) for value in bound.parameters.values())
-    return GradientCheck(tuple(rows), order, total, bound, grades, steps, remainders)
+    return GradientCheck(tuple(rows), order, total, bound, grades, steps, remainders, statement)
 
 
 # -- rows -------------------------------------------------------------------------------------------------------------
@@ -208,55 +186,18 @@ def _places(statement: Statement, bound: Bound, seed: int) -> list[tuple[Any, tu
 def _rows(statement: Statement, bound: Bound, symbolic: Mapping[Any, Any], places: Sequence[Any]) -> list[Row]:
     value = float(value_at(statement, bound))
     duals = _dual_slopes(statement, bound, places)
-    analytic = _is_analytic(statement)
+    analytic = is_analytic(statement)
     largest = max((float(np.max(np.abs(part), initial=0.0)) for part in symbolic.values()), default=0.0)
     rows = []
     for (parameter, place), dual in zip(places, duals, strict=True):
-        probe = _Probe(statement, bound, parameter, place, value)
+        probe = Probe(statement, bound, parameter, place, value)
         exact = float(symbolic[parameter][place])
         complex_step = probe.complex_step() if analytic else math.nan
-        rows.append(_row(statement, probe, exact, dual, complex_step, largest))
+        rows.append(_row(probe, exact, dual, complex_step, largest))
     return rows
 
 
-@dataclass(slots=True)
-class _Probe:
-    """The loss along one component."""
-
-    statement: Statement
-    bound: Bound
-    parameter: Any
-    place: tuple[int, ...]
-    value: float
-
-    @property
-    def x(self) -> float:
-        """The component's value at the point."""
-        return float(np.asarray(self.bound.parameters[self.parameter])[self.place])
-
-    def at(self, x: Any) -> Any:
-        """The loss with the component at another value."""
-        moved = np.array(self.bound.parameters[self.parameter], dtype=complex if isinstance(x, complex) else float)
-        moved[self.place] = x
-        return value_at(self.statement, self.bound, {self.parameter: moved if moved.ndim else moved[()]})
-
-    def one_sided(self, h: float) -> float:
-        """The difference quotient to one side, with the step that is really made."""
-        ahead = self.x + h
-        return (float(self.at(ahead)) - self.value) / (ahead - self.x)
-
-    def central(self, h: float) -> float:
-        """The symmetric difference quotient."""
-        above, below = self.x + h, self.x - h
-        return (float(self.at(above)) - float(self.at(below))) / (above - below)
-
-    def complex_step(self) -> float:
-        """Im f(x + ih) / h: exact to rounding for analytic functions."""
-        result = self.at(complex(self.x, 1e-20))
-        return float(np.imag(result)) / 1e-20 if np.isfinite(result) and math.isfinite(self.value) else math.nan
-
-
-def _row(statement: Statement, probe: _Probe, exact: float, dual: float, complex_step: float, largest: float) -> Row:
+def _row(probe: Probe, exact: float, dual: float, complex_step: float, largest: float) -> Row:
     size = max(1.0, abs(probe.x))
     small, middle = math.sqrt(EPSILON) * size, EPSILON ** (1 / 3) * size
     forward, backward = probe.one_sided(small), probe.one_sided(-small)
@@ -267,10 +208,7 @@ def _row(statement: Statement, probe: _Probe, exact: float, dual: float, complex
     noise = 1e-12 * (largest + abs(probe.value) / size)
     error = abs(exact - dual) / scale if scale > 0 else 0.0
     ulps = abs(exact - dual) / float(np.spacing(max(abs(dual), 1e-300)))
-    name = name_of(probe.parameter)
-    if probe.place:
-        first = statement.first_index if not isinstance(probe.parameter, ARRAYS[1:]) else 0
-        name += f"[{', '.join(str(k + first) for k in probe.place)}]"
+    name = probe.name
     jump = abs(forward - backward)
     if not math.isfinite(probe.value) or not math.isfinite(exact):
         verdict = "outside domain"
@@ -291,14 +229,14 @@ def _row(statement: Statement, probe: _Probe, exact: float, dual: float, complex
     return Row(name, exact, forward, central, complex_step, dual, error, ulps, bound, verdict)
 
 
-def _persists(probe: _Probe, h: float, jump: float) -> bool:
+def _persists(probe: Probe, h: float, jump: float) -> bool:
     """Whether the two one-sided slopes stay apart as the step grows smaller or larger, as they do at a kink."""
     larger = abs(probe.one_sided(16 * h) - probe.one_sided(-16 * h))
     smaller = abs(probe.one_sided(h / 4) - probe.one_sided(-h / 4))
     return larger < 3 * jump and smaller > 0.6 * jump
 
 
-def _settles(probe: _Probe, exact: float, central: float, h: float) -> bool:
+def _settles(probe: Probe, exact: float, central: float, h: float) -> bool:
     """Whether the symmetric quotient stays where it is, away from the derivative, as the step grows smaller."""
     return abs(probe.central(h / 4) - central) < 0.01 * abs(exact - central)
 
@@ -316,16 +254,6 @@ def _dual_slopes(statement: Statement, bound: Bound, places: Sequence[Any]) -> l
         result = value_at(statement, bound, {p: Dual(v, seeds[p]) for p, v in bound.parameters.items()})
         slopes += [float(s) for s in result.tangent] if isinstance(result, Dual) else [0.0] * len(part)
     return slopes
-
-
-def _is_analytic(statement: Statement) -> bool:
-    """Whether the loss is made of functions that the complex step can pass through."""
-    for node in reachable([statement.root]):
-        if node.op in ("select", "maximum") or (node.op == "call" and node.payload in ("max", "min")):
-            return False
-        if node.op == "call" and node.payload in TABLE and not TABLE[node.payload].analytic:
-            return False
-    return True
 
 
 # -- the Taylor remainder ---------------------------------------------------------------------------------------------

@@ -14,6 +14,9 @@ from symdescent.compiled import CompiledLoss
 from symdescent.errors import StatementError
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from symdescent.plots.animate import Film
     from symdescent.study.worked import WorkedTable
 
 # why a descent stopped; the first ones are told by compiled loops (see codegen.descent_loop)
@@ -134,6 +137,25 @@ class Descent:
                 "load it with sd.load(path, data)"
             )
         return go_on(self.run, steps, epochs, options)
+
+    def plot(self, kind: str | None = None, ax: Any = None, **options: Any) -> Axes:
+        """Draw the descent: its path on the curve or the contours, the fit over the data, the simplices, or its cost.
+
+        `kind` is ``"curve"``, ``"contours"``, ``"surface"``, ``"slice"``, ``"fit"``, ``"simplices"`` or ``"cost"``;
+        `options` are those of the function of that name in `symdescent.plots`.
+        """
+        from symdescent.plots.choose import plot_descent
+
+        return plot_descent(self, kind, ax, **options)
+
+    def animate(self, kind: str | None = None, ax: Any = None, **options: Any) -> Film:
+        """Make a film of the descent, which notebooks show, and ``.save("descent.gif")`` or ``.html`` writes.
+
+        See `symdescent.plots.animate.animate`.
+        """
+        from symdescent.plots.animate import animate
+
+        return animate(self, kind, ax, **options)
 
     def save(self, path: str | Path) -> None:
         """Write the descent to a file (arrays and JSON, no pickle), to be read by `symdescent.load`.
