@@ -10,6 +10,7 @@ import sympy as sp
 from scipy.optimize import minimize
 
 import symdescent as sd
+from symdescent import landscapes
 from symdescent.descent import Descent
 
 x, y = sp.symbols("x y")
@@ -36,31 +37,21 @@ def logistic_minimum():
     return minimize(value, np.zeros(3), jac=True, method="BFGS", options={"gtol": 1e-10}).x
 
 
-# loss, start, data, minima
+
+def known(landscape, start):
+    """A landscape as a problem: loss, start, data, minima."""
+    return landscape.loss, start, None, landscape.minima
+
+
 PROBLEMS = {
-    "parabola": (sd.Loss((x - 3) ** 2, x), {"x": 0.0}, None, [[3.0]]),
+    "parabola": known(landscapes.parabola(), {"w": 0.0}),
     "bowl": (sd.Loss(4 + (x - 2) ** 2 + 2 * y**2, [x, y]), {"x": -1.0, "y": 1.0}, None, [[2.0, 0.0]]),
-    "Booth": (sd.Loss((x + 2 * y - 7) ** 2 + (2 * x + y - 5) ** 2, [x, y]), {"x": 0.0, "y": 0.0}, None, [[1.0, 3.0]]),
-    "stiff": (sd.Loss(x**2 / 2 + 50 * y**2, [x, y]), {"x": 3.0, "y": 1.0}, None, [[0.0, 0.0]]),
-    "Rosenbrock": (sd.Loss((1 - x) ** 2 + 100 * (y - x**2) ** 2, [x, y]), {"x": -1.2, "y": 1.0}, None, [[1.0, 1.0]]),
-    "Himmelblau": (
-        sd.Loss((x**2 + y - 11) ** 2 + (x + y**2 - 7) ** 2, [x, y]),
-        {"x": 0.0, "y": 0.0},
-        None,
-        [[3.0, 2.0], [-2.805118, 3.131312], [-3.779310, -3.283186], [3.584428, -1.848126]],
-    ),
-    "Beale": (
-        sd.Loss((1.5 - x + x * y) ** 2 + (2.25 - x + x * y**2) ** 2 + (2.625 - x + x * y**3) ** 2, [x, y]),
-        {"x": 1.0, "y": 0.0},
-        None,
-        [[3.0, 0.5]],
-    ),
-    "Rastrigin, near": (
-        sd.Loss(20 + x**2 + y**2 - 10 * sp.cos(2 * sp.pi * x) - 10 * sp.cos(2 * sp.pi * y), [x, y]),
-        {"x": 0.2, "y": -0.15},
-        None,
-        [[0.0, 0.0]],
-    ),
+    "Booth": known(landscapes.booth(), {"x": 0.0, "y": 0.0}),
+    "stiff": known(landscapes.bowl(100), {"x": 3.0, "y": 1.0}),
+    "Rosenbrock": known(landscapes.rosenbrock(), {"x": -1.2, "y": 1.0}),
+    "Himmelblau": known(landscapes.himmelblau(), {"x": 0.0, "y": 0.0}),
+    "Beale": known(landscapes.beale(), {"x": 1.0, "y": 0.0}),
+    "Rastrigin, near": known(landscapes.rastrigin(), {"x": 0.2, "y": -0.15}),
     "logistic": (LOGISTIC, np.zeros(3), {"X": FEATURES, "y": LABELS}, [logistic_minimum()]),
 }
 
@@ -256,7 +247,7 @@ def test_a_singular_hessian():
 
 def test_a_simplex_in_one_dimension_from_zero():
     found = PROBLEMS["parabola"][0].descend(0.0, optimizer=sd.NelderMead())
-    assert found.params["x"] == pytest.approx(3.0, abs=1e-3) and found.simplices[0].ravel().tolist() == [0.00025, 0.0]
+    assert found.params["w"] == pytest.approx(3.0, abs=1e-3) and found.simplices[0].ravel().tolist() == [0.00025, 0.0]
 
 
 def test_a_simplex_with_vertices_where_the_loss_is_undefined():

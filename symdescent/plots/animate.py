@@ -14,7 +14,7 @@ import numpy as np
 
 from symdescent.descent import Descent
 from symdescent.errors import StatementError
-from symdescent.plots.canvas import GRADIENT, GUIDE, PATH, Style, axes, figure, text_of
+from symdescent.plots.canvas import GRADIENT, GUIDE, PATH, Style, axes, chosen_rows, figure, text_of
 from symdescent.plots.choose import best_kind
 from symdescent.plots.contours import contours
 from symdescent.plots.cost import cost
@@ -50,7 +50,7 @@ class Film:
         elif suffix == ".gif":
             from matplotlib.animation import PillowWriter
 
-            writer = PillowWriter(fps=1000.0 / self.interval)
+            writer = PillowWriter(fps=max(1, round(1000 / self.interval)))
             self._animation().save(str(path), writer=writer, dpi=dpi)
         elif suffix == ".png":
             self.draw(len(self.rows) - 1)
@@ -136,20 +136,6 @@ def animate(
     return Film(page, rows, interval, draw)
 
 
-def chosen_rows(count: int, frames: int) -> Any:
-    """Rows of a history for so many frames: each of the first, then ever fewer, and the last.
-
-    >>> chosen_rows(5, 10), chosen_rows(1000, 6)
-    (array([0, 1, 2, 3, 4]), array([  0,   3,  15,  63, 251, 999]))
-    """
-    if count <= frames:
-        return np.arange(count)
-    rows = np.geomspace(1, count, frames).round().astype(int) - 1
-    for place in range(1, frames):  # where powers crowd together, one after the other
-        rows[place] = max(rows[place], rows[place - 1] + 1)
-    return np.minimum(rows, count - 1)
-
-
 # -- what moves -------------------------------------------------------------------------------------------------------
 
 
@@ -177,8 +163,8 @@ def _walk(ax: Any, points: Any) -> Draw:
     (line,) = ax.plot(
         [], [], color=look.color, linewidth=1.6, marker="o", markersize=4, markerfacecolor="white", zorder=4
     )
-    (end,) = ax.plot([], [], linestyle="none", marker="*", markersize=15, markerfacecolor=GRADIENT, markeredgecolor="black",
-                     zorder=6)  # fmt: skip
+    (end,) = ax.plot([], [], linestyle="none", marker="*", markersize=15, markerfacecolor=GRADIENT,
+                     markeredgecolor="black", zorder=6)  # fmt: skip
     draw_start(ax, points[0])
 
     def draw(row: int) -> None:

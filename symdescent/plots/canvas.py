@@ -45,7 +45,7 @@ def style(number: int) -> Style:
     return STYLES[number % len(STYLES)]
 
 
-def axes(ax: Any = None, solid: bool = False, size: tuple[float, float] = SIZE) -> Any:
+def axes(ax: Any = None, solid: bool = False, size: tuple[float, float] = SIZE) -> Axes:
     """The given axes, or those of a new figure; `solid` asks for three dimensions.
 
     The new figure is Pyplot's, so that notebooks and ``plt.show()`` show it. Where the backend that was asked for needs
@@ -53,7 +53,8 @@ def axes(ax: Any = None, solid: bool = False, size: tuple[float, float] = SIZE) 
     """
     if ax is None:
         options: dict[str, Any] = {"projection": "3d"} if solid else {}
-        return figure(size).add_subplot(**options)
+        made: Axes = figure(size).add_subplot(**options)
+        return made
     if not hasattr(ax, "plot") or not hasattr(ax, "get_xlim"):
         kind = type(ax).__name__
         raise StatementError(f"ax is a {kind}, not Axes: give one of figure.add_subplot() or plt.subplots()")
@@ -61,7 +62,8 @@ def axes(ax: Any = None, solid: bool = False, size: tuple[float, float] = SIZE) 
         raise StatementError("a surface needs axes in three dimensions: figure.add_subplot(projection='3d')")
     if not solid and hasattr(ax, "get_zlim"):
         raise StatementError("this picture is flat, and the axes are in three dimensions: figure.add_subplot()")
-    return ax
+    given: Axes = ax
+    return given
 
 
 def figure(size: tuple[float, float] = SIZE, shown: bool = True) -> Any:
@@ -132,6 +134,20 @@ def apart(points: Any, count: int, least: float) -> Any:
     return np.array(chosen, dtype=int)
 
 
+def chosen_rows(count: int, frames: int) -> Any:
+    """Rows of a history for so many frames: each of the first, then ever fewer, and the last.
+
+    >>> chosen_rows(5, 10), chosen_rows(1000, 6)
+    (array([0, 1, 2, 3, 4]), array([  0,   3,  15,  62, 250, 999]))
+    """
+    if count <= frames:
+        return np.arange(count)
+    rows = np.geomspace(1, count, frames).round().astype(int) - 1
+    for place in range(1, frames):  # where powers crowd together, one after the other
+        rows[place] = max(rows[place], rows[place - 1] + 1)
+    return np.minimum(rows, count - 1)
+
+
 __all__ = [
     "GRADIENT",
     "GUIDE",
@@ -142,6 +158,7 @@ __all__ = [
     "Style",
     "apart",
     "axes",
+    "chosen_rows",
     "counted",
     "figure",
     "halo",

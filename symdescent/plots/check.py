@@ -1,12 +1,13 @@
 r"""How exact differences are: their error against the step, and the remainder of Taylor's series.
 
-A forward difference errs by :math:`O(h)` and a central one by :math:`O(h^2)`, down to where rounding, :math:`O(\varepsilon/h)`,
-takes over: the curve is a V. The complex step subtracts nothing, so that its error falls to rounding and stays there.
+A forward difference errs by :math:`O(h)` and a central one by :math:`O(h^2)`, down to where rounding,
+:math:`O(\varepsilon/h)`, takes over: the curve is a V. The complex step subtracts nothing,
+so that its error falls to rounding and stays there.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,12 +20,15 @@ from symdescent.loss import Loss
 from symdescent.plots.canvas import GUIDE, axes, legend, style
 from symdescent.plots.labels import label
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 FLOOR = 1e-17  # where an error of exactly nothing is drawn
 
 
 def differences(
-    thing: Any, ax: Any = None, *, component: str | None = None, at: Any = None, data: Any = None, seed: int = 0
-) -> Any:
+    thing: Any, ax: Axes | None = None, *, component: str | None = None, at: Any = None, data: Any = None, seed: int = 0
+) -> Axes:
     r"""The error of forward and central differences and of the complex step against the step h.
 
     Parameters
@@ -61,13 +65,13 @@ def differences(
         with np.errstate(invalid="ignore"):
             errors = np.abs(np.array(slopes, dtype=float) - exact) / scale
         look = style(number)
-        ax.plot(steps, np.maximum(errors, FLOOR), color=look.color, linestyle=look.line, linewidth=1.5,
-                marker=look.marker, markersize=4, markerfacecolor="white", markevery=(4 * number, 12), label=name)  # fmt: skip
+        ax.plot(
+            steps, np.maximum(errors, FLOOR), color=look.color, linestyle=look.line, linewidth=1.5, label=name,
+            marker=look.marker, markersize=4, markerfacecolor="white", markevery=(4 * number, 12),
+        )  # fmt: skip
     epsilon = float(np.finfo(float).eps)
-    for h, name in (
-        (np.sqrt(epsilon) * size, r"$\sqrt{\varepsilon}$"),
-        (epsilon ** (1 / 3) * size, r"$\varepsilon^{1/3}$"),
-    ):
+    usual = {r"$\sqrt{\varepsilon}$": np.sqrt(epsilon) * size, r"$\varepsilon^{1/3}$": epsilon ** (1 / 3) * size}
+    for name, h in usual.items():
         ax.axvline(h, color=GUIDE, linestyle=(0, (4, 3)), linewidth=0.9, zorder=1)
         ax.annotate(name, (h, 1.0), xycoords=("data", "axes fraction"), xytext=(2, -11), textcoords="offset points",
                     fontsize="small", color="#444444")  # fmt: skip
@@ -78,11 +82,11 @@ def differences(
     named = _label(probe)
     ax.set_ylabel(("relative error" if exact else "error") + r" of $\partial L/\partial\,$" + named)
     ax.grid(True, which="major", linewidth=0.4, alpha=0.6)
-    legend(ax, loc="lower left")
+    legend(ax, loc="upper center")
     return ax
 
 
-def taylor(thing: Any, ax: Any = None, *, at: Any = None, data: Any = None, seed: int = 0) -> Any:
+def taylor(thing: Any, ax: Axes | None = None, *, at: Any = None, data: Any = None, seed: int = 0) -> Axes:
     r"""The remainder :math:`|L(x + hv) - L(x) - h\, g \cdot v|` against h, along a random direction.
 
     It falls with slope 2 where the gradient is right, with slope 1 where it is not. Arguments as for `differences`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from symdescent.descent import Descent
 from symdescent.errors import StatementError
@@ -17,6 +17,9 @@ from symdescent.plots.simplices import simplices
 from symdescent.plots.slices import slice_
 from symdescent.plots.surface import surface
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 OF_LOSSES: dict[str, Callable[..., Any]] = {
     "curve": curve,
     "contours": contours,
@@ -28,8 +31,8 @@ OF_DESCENTS: dict[str, Callable[..., Any]] = {**OF_LOSSES, "cost": cost, "simpli
 
 
 def plot_loss(
-    loss: Loss, at: Any = None, data: Any = None, kind: str | None = None, ax: Any = None, **options: Any
-) -> Any:
+    loss: Loss, at: Any = None, data: Any = None, kind: str | None = None, ax: Axes | None = None, **options: Any
+) -> Axes:
     """Draw a loss: `fit` if `at` is given and it is a regression, else `curve`, `contours` or `slice_`.
 
     >>> from matplotlib.figure import Figure
@@ -48,13 +51,15 @@ def plot_loss(
             )
     draw = _known(kind, OF_LOSSES)
     takes_point = {"at": at} if draw in (fit, slice_) else {}
-    return draw(loss, ax, data=data, **takes_point, **options)
+    drawn: Axes = draw(loss, ax, data=data, **takes_point, **options)
+    return drawn
 
 
-def plot_descent(descent: Descent, kind: str | None = None, ax: Any = None, **options: Any) -> Any:
+def plot_descent(descent: Descent, kind: str | None = None, ax: Axes | None = None, **options: Any) -> Axes:
     """Draw a descent: `simplices`, `fit`, `curve`, `contours` or `cost`, whichever fits."""
     kind = best_kind(descent) if kind is None else kind
-    return _known(kind, OF_DESCENTS)(descent, ax, **options)
+    drawn: Axes = _known(kind, OF_DESCENTS)(descent, ax, **options)
+    return drawn
 
 
 def best_kind(descent: Descent) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from symdescent.plots.ground import Subject, need, subject
 from symdescent.plots.levels import Levels, levels
 from symdescent.plots.paths import arrows, draw_arrows, draw_path, draw_start, parameter_label, told
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 RESOLUTION = 201
 PIECES = 80  # contours in a picture, above which a bar tells their levels, not numbers on them
 INK = "#444444"
@@ -20,7 +23,7 @@ INK = "#444444"
 
 def contours(
     thing: Any,
-    ax: Any = None,
+    ax: Axes | None = None,
     *,
     data: Any = None,
     box: Any = None,
@@ -30,7 +33,7 @@ def contours(
     velocity: bool | None = None,
     critical: bool = False,
     numbers: bool = True,
-) -> Any:
+) -> Axes:
     r"""Contours :math:`L(x, y) = c` of a loss of two parameters, and the paths of descents over them.
 
     Parameters
@@ -85,7 +88,7 @@ def hills(
     found = draw_hills(ax, across, up, heights, count, numbers, lowest=_lowest(drawn))
     ax.set_xlabel(parameter_label(ground, 0))
     ax.set_ylabel(parameter_label(ground, 1))
-    _aspect(ax, area)
+    square(ax, area)
     return found
 
 
@@ -158,7 +161,7 @@ def _lowest(drawn: Subject) -> float | None:
     return min(known, default=None)
 
 
-def _aspect(ax: Any, area: Any) -> None:
+def square(ax: Any, area: Any) -> None:
     """One unit is as long on both sides where that leaves a picture: gradients then meet contours at right angles."""
     (left, right), (low, high) = area
     if 1 / 3 <= (right - left) / (high - low) <= 3:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from symdescent.descent import Descent
 from symdescent.errors import DataError, StatementError
 from symdescent.plots.canvas import GUIDE, STYLES, axes, counted, legend, style
 from symdescent.plots.ground import named
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 QUANTITIES = {
     "loss": "loss $L$",
@@ -24,6 +27,7 @@ AGAINST = {
     "time": "time",
 }
 _COLUMNS = {"time": 1, "evaluations": 2, "gradients": 3}
+_FAR_APART = 30.0  # from how many times the shortest run's time on time is told in powers
 _WORTH_POWERS = 5.0  # from how many times the smallest value on an axis is told in powers
 
 
@@ -35,13 +39,13 @@ class _Unit:
 
 def cost(
     things: Any,
-    ax: Any = None,
+    ax: Axes | None = None,
     *,
     against: str = "iteration",
     quantity: str = "loss",
     lowest: float | None = None,
     log: bool | None = None,
-) -> Any:
+) -> Axes:
     r"""The loss of one descent or of several against their steps, evaluations or time.
 
     Parameters
@@ -49,8 +53,8 @@ def cost(
     things
         a `Descent`, or several: a list, or a mapping by label
     against
-        ``"iteration"``, ``"evaluations"`` (of the loss), ``"gradients"`` (evaluations of the gradient; both are counted
-        step by step where steps differ), or ``"time"`` in the loop, without compiling
+        ``"iteration"``, ``"evaluations"`` (of the loss), ``"gradients"`` (evaluations of the gradient), or ``"time"``
+        in the loop, without compiling; what a compiled loop does not tell for each step is divided among its steps
     quantity
         ``"loss"``, ``"gradient_norm"`` or ``"learning_rate"``
     lowest
@@ -76,6 +80,7 @@ def cost(
             raise StatementError(f"{option}={value!r} is not one of {', '.join(map(repr, known))}")
     ax = axes(ax)
     found = {name: (_work(each, against), each.history[quantity].astype(float)) for name, each in runs.items()}
+    totals = [float(x[-1]) for x, _ in found.values() if x[-1] > 0]
     unit = (
         _unit(max(float(np.nanmax(x, initial=0.0)) for x, _ in found.values())) if against == "time" else _Unit(1, "")
     )
@@ -87,6 +92,8 @@ def cost(
         _draw(ax, runs[name], name, x * unit.factor, y - (base or 0.0), number, base, quantity)
     shown = everything - (base or 0.0)
     _scale(ax, shown, log)
+    if against == "time" and totals and max(totals) > _FAR_APART * min(totals):
+        ax.set_xscale("log")
     ax.set_xlabel(AGAINST[against] + (f" ({unit.name})" if unit.name else ""))
     above = "lowest" if lowest is None else f"{lowest:g}"
     ax.set_ylabel(QUANTITIES[quantity] if base is None else rf"loss above the {above} one, $L - L^*$"
@@ -146,8 +153,18 @@ def _scale(ax: Any, shown: Any, log: bool | None) -> None:
         log = len(positive) > 0 and bool((shown >= 0).all()) and float(positive.max() / positive.min()) > _WORTH_POWERS
     if log and len(positive):
         ax.set_yscale("log")
+        if positive.min() > 1e-3 and positive.max() < 1e4 and positive.max() / positive.min() < 50:
+            _short_numbers(ax.yaxis)
         if positive.min() < 1e-18 * positive.max():  # down to where rounding ends
             ax.set_ylim(bottom=1e-18 * positive.max())
+
+
+def _short_numbers(axis: Any) -> None:
+    """0.3 and 5 where powers of ten alone would leave an axis without numbers."""
+    from matplotlib.ticker import FuncFormatter, LogFormatter
+
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.6)))
 
 
 def guide(ax: Any, at: float, name: str, vertical: bool = True) -> None:

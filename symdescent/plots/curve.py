@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,17 +12,20 @@ from symdescent.plots.critical import MARKS, places
 from symdescent.plots.ground import Subject, need, subject
 from symdescent.plots.paths import draw_end, draw_path, draw_start, loss_label, parameter_label
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 def curve(
     thing: Any,
-    ax: Any = None,
+    ax: Axes | None = None,
     *,
     data: Any = None,
     box: Any = None,
     tangents: int = 3,
     critical: bool = False,
     resolution: int = 801,
-) -> Any:
+) -> Axes:
     r"""The curve :math:`L(w)` of a loss of one parameter, and the paths of descents along it.
 
     `thing`, `ax`, `data`, `box` and `critical` are those of `symdescent.plots.contours`; `box` is ``(from, to)``. Of a

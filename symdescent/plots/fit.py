@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sympy as sp
@@ -16,10 +16,15 @@ from symdescent.plots.labels import label
 from symdescent.plots.model import Model, model_of
 from symdescent.statement import name_of
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 DOTS = 5000  # samples that are drawn; of more, every k-th
 
 
-def fit(thing: Any, ax: Any = None, *, at: Any = None, data: Any = None, model: Any = None, between: int = 3) -> Any:
+def fit(
+    thing: Any, ax: Axes | None = None, *, at: Any = None, data: Any = None, model: Any = None, between: int = 3
+) -> Axes:
     r"""The samples of a regression, and the curve :math:`m(x, \theta)` that is fitted to them.
 
     Parameters
@@ -126,7 +131,7 @@ def _grid(across: Any) -> Any:
 
 
 def _on_the_way(points: Any, count: int) -> Any:
-    """Places that divide the way from the start to the end into equal parts, each further from the start than the last."""
+    """Places that divide the way from the start to the end into equal parts."""
     if len(points) < 3 or count < 1:
         return []
     scale = np.ptp(points, axis=0)
@@ -149,5 +154,7 @@ def _formula(found: Model) -> str:
     names = {s: label(s) for s in symbols}
     if len(str(found.expression)) > 30 or any("text" in name or len(name) > 16 for name in names.values()):
         return "model"
-    inside = sp.latex(found.expression, symbol_names={s: name.strip("$") for s, name in names.items()})
+    inside = sp.latex(
+        found.expression, mul_symbol=r"\,", symbol_names={s: name.strip("$") for s, name in names.items()}
+    )
     return rf"{label(found.target)} = ${inside}$"

@@ -134,6 +134,8 @@ def subject(thing: Any, data: Any = None, at: Any = None) -> Subject:
 
     Raises `StatementError` for anything else, `DataError` where the data of a loss do not fit or are missing.
     """
+    if isinstance(thing, Subject):
+        return thing
     if isinstance(thing, Landscape):
         return Subject(_ground(thing.loss, data, thing.start if at is None else at), {}, thing)
     if isinstance(thing, Loss):
@@ -164,6 +166,8 @@ def of_statement(statement: Statement) -> Loss:
 
 def named(thing: Any) -> dict[str, Descent]:
     """Descents by what they are called in a legend."""
+    if isinstance(thing, Subject):
+        return thing.descents
     if isinstance(thing, Descent):
         return {optimizer_label(thing.optimizer): thing}
     if isinstance(thing, Mapping):

@@ -60,14 +60,15 @@ def _even(low: float, high: float, count: int) -> Any:
 def _above(low: float, ladder: Any) -> Any:
     """The steps of a ladder above the lowest loss, rounded to as many digits as the step has: 0.392 to 0.39."""
     digits = -np.floor(np.log10(ladder)).astype(int)
-    return np.unique([round(low + step, int(places)) for step, places in zip(ladder, digits, strict=True)])
+    return np.unique([round(low + float(step), int(places)) for step, places in zip(ladder, digits, strict=True)])
 
 
 def _ladder(low: float, high: float, count: int) -> Any:
     """The numbers 1·10^k and 3·10^k between low and high, or fewer, or more, so that there are about so many."""
+    low = max(low, 1e-15 * high)  # what is nearer to the lowest loss is lost in rounding
     decades = np.log10(high / low)
     steps = (1.0, 2.0, 5.0) if decades * 3 <= count else (1.0, 3.0) if decades * 2 <= count else (1.0,)
     powers = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
     powers = powers[:: max(1, int(np.ceil(len(powers) / count)))] if len(steps) == 1 else powers
-    found = np.array([round(step * 10.0**power, int(max(0, 1 - power))) for power in powers for step in steps])
+    found = np.array([float(f"{step}e{int(power)}") for power in powers for step in steps])
     return found[(found >= low * (1 - 1e-9)) & (found <= high * (1 + 1e-9))]

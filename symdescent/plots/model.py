@@ -58,12 +58,12 @@ def model_of(loss: Loss, given: Any = None) -> Model:
     if with_parameters:
         inputs = with_parameters[-1].input
         raise StatementError(
-            f"the model {with_parameters[-1].expression} has {len(inputs) or 'no'} inputs: a fit is drawn over one. Draw "
-            'the cost or the contours instead, with kind="cost" or kind="contours"'
+            f"the model {with_parameters[-1].expression} has {len(inputs) or 'no'} inputs: a fit is drawn over one. "
+            'Draw the cost or the contours instead, with kind="cost" or kind="contours"'
         )
     raise StatementError(
-        f"the loss is not one of a difference between a sample ({names}) and a model, f(y - m(x)): give the model, as in "
-        "fit(descent, model=w*x + b)"
+        f"the loss is not one of a difference between a sample ({names}) and a model, f(y - m(x)): give the model, as "
+        "in fit(descent, model=w*x + b)"
     )
 
 

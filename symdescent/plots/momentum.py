@@ -2,14 +2,14 @@ r"""How fast momentum converges on a quadratic: the spectral radius over learnin
 
 Along an eigenvector with curvature λ, two steps of the heavy ball are tied by
 :math:`e_{k+1} = (1 + \mu - \eta\lambda)\, e_k - \mu\, e_{k-1}`, and Nesterov's by
-:math:`e_{k+1} = (1 + \mu)(1 - \eta\lambda)\, e_k - \mu (1 - \eta\lambda)\, e_{k-1}`; errors shrink by the larger root of the
-quadratic in each step. Source: Polyak 1964; Nesterov 1983; Lessard, Recht & Packard 2016.
+:math:`e_{k+1} = (1 + \mu)(1 - \eta\lambda)\, e_k - \mu (1 - \eta\lambda)\, e_{k-1}`; errors shrink by the larger
+root of the quadratic in each step. Source: Polyak 1964; Nesterov 1983; Lessard, Recht & Packard 2016.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from symdescent.errors import StatementError
 from symdescent.landscapes import Landscape
 from symdescent.loss import Loss
 from symdescent.plots.canvas import axes, legend, text_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def convergence_rate(eigenvalues: Any, learning_rate: Any, momentum: Any = 0.0, nesterov: bool = False) -> Any:
@@ -42,7 +45,9 @@ def convergence_rate(eigenvalues: Any, learning_rate: Any, momentum: Any = 0.0, 
     return worst
 
 
-def momentum_map(thing: Any, ax: Any = None, *, data: Any = None, nesterov: bool = False, resolution: int = 301) -> Any:
+def momentum_map(
+    thing: Any, ax: Axes | None = None, *, data: Any = None, nesterov: bool = False, resolution: int = 301
+) -> Axes:
     r"""The convergence rate of momentum on a quadratic, over learning rate η and momentum μ.
 
     `thing` is a quadratic `Loss` (with `data`), a landscape, or the eigenvalues of a Hessian. White is where it
@@ -64,7 +69,7 @@ def momentum_map(thing: Any, ax: Any = None, *, data: Any = None, nesterov: bool
     rates = convergence_rate(eigenvalues, eta[None, :], mu[:, None], nesterov)
     _shaded(ax, eta, mu, rates)
     border = (2 + 2 * mu) / (1 + 2 * mu) / high if nesterov else 2 * (1 + mu) / high
-    named = r"$\eta = \frac{2 + 2\mu}{(1 + 2\mu)\lambda_{\max}}$" if nesterov else r"$\eta = 2(1 + \mu)/\lambda_{\max}$"
+    named = r"$\eta = (2 + 2\mu)/(1 + 2\mu)\lambda_{\max}$" if nesterov else r"$\eta = 2(1 + \mu)/\lambda_{\max}$"
     ax.plot(border, mu, color="black", linewidth=1.5, linestyle=(0, (6, 2)), label=f"stable up to {named}")
     kappa = math.sqrt(high / low)
     plain = 2 / (low + high)
@@ -75,13 +80,15 @@ def momentum_map(thing: Any, ax: Any = None, *, data: Any = None, nesterov: bool
         ax.plot(at, size, linestyle="none", marker=marker, markersize=13 if marker == "*" else 8, zorder=5,
                 markerfacecolor="white", markeredgecolor="black", clip_on=False,
                 label=f"{name}: η = {text_of(at, 3)}, μ = {text_of(size, 3)}, rate {text_of(rate, 3)}")  # fmt: skip
+    ax.text(0.97, 0.93 if nesterov else 0.06, "diverges", transform=ax.transAxes, ha="right", fontsize="small",
+            style="italic")  # fmt: skip
     ax.set_xlim(0.0, eta[-1])
     ax.set_ylim(0.0, 1.0)
     ax.set_xlabel(r"learning rate $\eta$")
     ax.set_ylabel(r"momentum $\mu$")
     ax.set_title(rf"{'Nesterov' if nesterov else 'heavy ball'}, condition number $\kappa$ = {text_of(high / low)}",
                  fontsize="medium")  # fmt: skip
-    legend(ax, loc="upper left" if not nesterov else "upper right")
+    legend(ax, loc="lower left" if nesterov else "upper left")
     return ax
 
 
@@ -103,7 +110,6 @@ def _shaded(ax: Any, eta: Any, mu: Any, rates: Any) -> None:
     filled = ax.contourf(eta, mu, stable, levels=lines, cmap=shades, zorder=0)
     ax.contour(eta, mu, stable, levels=lines, colors="#555555", linewidths=0.5, zorder=1)
     ax.figure.colorbar(filled, ax=ax, label=r"factor of the error in a step, $\rho$")
-    ax.text(0.97, 0.06, "diverges", transform=ax.transAxes, ha="right", fontsize="small", style="italic")
 
 
 def _eigenvalues(thing: Any, data: Any) -> Any:

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from symdescent.descent import Descent
 from symdescent.errors import StatementError
 from symdescent.landscapes import Landscape
 from symdescent.loss import Loss
-from symdescent.plots.canvas import axes, legend, text_of
-from symdescent.plots.contours import contours, mark_minima
+from symdescent.plots.canvas import axes, text_of
+from symdescent.plots.contours import contours
 from symdescent.plots.cost import cost
 from symdescent.plots.curve import curve
-from symdescent.plots.ground import named
+from symdescent.plots.ground import Subject, named, subject
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def race(
-    thing: Any, optimizers: Any, ax: Any = None, *, start: Any = None, data: Any = None, steps: int = 200, box: Any = None,
+    thing: Any,
+    optimizers: Any,
+    ax: Axes | None = None,
+    *,
+    start: Any = None,
+    data: Any = None,
+    steps: int = 200,
+    box: Any = None,
     **options: Any,
-) -> Any:  # fmt: skip
+) -> Axes:
     """Descents by several optimizers from one start, drawn on one landscape.
 
     Parameters
@@ -46,17 +56,14 @@ def race(
     runs = compete(thing, optimizers, start=start, data=data, steps=steps, **options)
     size = len(next(iter(runs.values())).x)
     if size > 2:
-        return cost(runs, ax)
+        return cost(Subject(subject(list(runs.values())).ground, runs), ax)
     ax = axes(ax, size=(6.4, 5.4))
     told = {f"{name} → {text_of(run.fun, 3)}": run for name, run in runs.items()}
     landscape = thing if isinstance(thing, Landscape) else None
     if box is None and landscape is not None:
         box = landscape.box
-    drawn = (contours if size == 2 else curve)(told, ax, box=box)
-    if size == 2 and landscape is not None:
-        mark_minima(drawn, landscape.minima, (drawn.get_xlim(), drawn.get_ylim()))
-        legend(drawn)
-    return drawn
+    drawn = Subject(subject(list(runs.values())).ground, told, landscape)
+    return (contours if size == 2 else curve)(drawn, ax, box=box)
 
 
 def compete(

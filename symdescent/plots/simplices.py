@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from symdescent.errors import StatementError
 from symdescent.plots import box as boxes
-from symdescent.plots.canvas import GRADIENT, PATH, Style, axes, counted, legend
+from symdescent.plots.canvas import PATH, Style, axes, chosen_rows, counted, halo, legend
 from symdescent.plots.contours import hills
 from symdescent.plots.ground import need, subject
+from symdescent.plots.labels import optimizer_label
 from symdescent.plots.paths import draw_end, draw_start
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def simplices(descent: Any, ax: Any = None, *, box: Any = None, most: int = 60) -> Any:
+EDGE = "#A23B00"  # dark enough to be told from the contours in grey
+
+
+def simplices(descent: Any, ax: Axes | None = None, *, box: Any = None, most: int = 60) -> Axes:
     """The triangles through which `NelderMead` moved, from light to dark, and the path of the best corner.
 
     At most so many are drawn, the first ones and then ever fewer. Raises `StatementError` for a descent by another
@@ -32,18 +36,19 @@ def simplices(descent: Any, ax: Any = None, *, box: Any = None, most: int = 60) 
     drawn = subject(descent)
     run = drawn.descent
     if run is None or run.simplices is None:
-        kind = "several descents" if run is None else f"a descent by {type(run.optimizer).__name__}"
+        kind = "several descents" if run is None else f"a descent by {optimizer_label(run.optimizer)}"
         raise StatementError(f"{kind} has no simplices: draw a descent with sd.NelderMead()")
     need(drawn.ground, 2, "simplices")
     ax = axes(ax)
     corners = run.simplices
     area = boxes.checked(drawn.ground, box) if box is not None else boxes.around(corners.reshape(-1, 2), 0.12)
     hills(ax, drawn, area)
-    chosen = np.unique(np.geomspace(1, len(corners), min(most, len(corners))).round().astype(int)) - 1
+    chosen = chosen_rows(len(corners), most)
     for number, place in enumerate(chosen):
-        dark = 0.25 + 0.75 * number / max(1, len(chosen) - 1)
+        dark = 0.55 + 0.45 * number / max(1, len(chosen) - 1)
         ax.add_patch(
-            Polygon(corners[place], closed=True, fill=False, edgecolor=GRADIENT, alpha=dark, linewidth=1.1, zorder=3,
+            Polygon(corners[place], closed=True, fill=False, edgecolor=EDGE, alpha=dark, linewidth=1.2, zorder=3,
+                    path_effects=halo(2.6),
                     label="simplex" if number == len(chosen) - 1 else "_simplex")
         )  # fmt: skip
     best = corners[:, 0]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from symdescent.errors import StatementError
 from symdescent.plots.canvas import GUIDE, PATH, Style, axes, legend, style
-from symdescent.plots.contours import draw_hills
+from symdescent.plots.contours import draw_hills, square
 from symdescent.plots.ground import Ground, Subject, subject
 from symdescent.plots.paths import draw_path, draw_start, loss_label, told
 from symdescent.statement import name_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +37,14 @@ class Plane:
 
 def slice_(
     thing: Any,
-    ax: Any = None,
+    ax: Axes | None = None,
     *,
     data: Any = None,
     at: Any = None,
     directions: Any = "principal",
     box: Any = None,
     resolution: int | None = None,
-) -> Any:
+) -> Axes:
     r"""A loss of many parameters on a plane through them: :math:`L(\theta + \alpha d_1 + \beta d_2)`.
 
     Parameters
@@ -83,6 +86,7 @@ def slice_(
     heights = ground.values(plane.points(np.stack([first.ravel(), second.ravel()], axis=1))).reshape(first.shape)
     lowest = min((each.fun for each in drawn.descents.values() if np.isfinite(each.fun)), default=None)
     draw_hills(ax, across, up, heights, lowest=lowest)
+    square(ax, area)
     for number, (name, points) in enumerate(shown.items()):
         look = Style(PATH, "-", "o") if len(shown) == 1 else style(number)
         draw_path(ax, points, told(name, drawn.descents[name]), look)
@@ -95,7 +99,7 @@ def slice_(
     return ax
 
 
-def _along_line(ax: Any, drawn: Subject, plane: Plane, shown: Any, reach: tuple[float, float]) -> Any:
+def _along_line(ax: Axes, drawn: Subject, plane: Plane, shown: Any, reach: tuple[float, float]) -> Axes:
     along = np.linspace(*reach, 401 if drawn.ground.cells < 1e5 else 81)
     ax.plot(along, drawn.ground.values(plane.points(along[:, None])), color=GUIDE, linewidth=2.0, label="loss")
     for number, (name, points) in enumerate(shown.items()):
@@ -140,7 +144,7 @@ def _plane(drawn: Subject, at: Any, directions: Any) -> Plane:
 
 
 def _direction(ground: Ground, given: Any, number: int) -> tuple[Any, str]:
-    """A direction as a flat vector of the length it was given in, and what its axis is called."""
+    """A direction as a flat vector, as long as it was given, and what its axis is called."""
     sign = "αβ"[number]
     for place, name in enumerate(_names(ground)):
         if isinstance(given, str) and given == name:
@@ -158,7 +162,7 @@ def _direction(ground: Ground, given: Any, number: int) -> tuple[Any, str]:
 
 
 def _names(ground: Ground) -> list[str]:
-    """What each entry is called: w, or w[0], w[1], …"""
+    """What each entry is called: w, or w[0], w[1] and so on."""
     found = []
     for parameter, shape in ground.shapes.items():
         first = ground.statement.first_index if hasattr(parameter, "label") else 0
@@ -173,8 +177,8 @@ def _principal(drawn: Subject, center: Any) -> Plane:
     paths = [points[np.isfinite(points).all(axis=1)] - center for points in drawn.paths().values()]
     if not paths:
         raise StatementError(
-            'directions="principal" come from a path: draw a descent, or give two directions, by names of parameters or '
-            "as vectors"
+            'directions="principal" come from a path: draw a descent, or give two directions, by names of parameters '
+            "or as vectors"
         )
     # a slow end has most of the rows: what counts is how far a path goes, not how long it stays
     rows = np.concatenate([_by_length(points) for points in paths])

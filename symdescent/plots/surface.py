@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,16 +12,19 @@ from symdescent.plots.ground import need, subject
 from symdescent.plots.levels import levels
 from symdescent.plots.paths import loss_label, parameter_label, told
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 def surface(
     thing: Any,
-    ax: Any = None,
+    ax: Axes | None = None,
     *,
     data: Any = None,
     box: Any = None,
     log: bool | None = None,
     resolution: int = 81,
-) -> Any:
+) -> Axes:
     r"""The surface :math:`z = L(x, y)` of a loss of two parameters, and the paths of descents on it.
 
     `thing`, `data` and `box` are those of `symdescent.plots.contours`; `ax` must have three dimensions. With `log`
@@ -37,7 +40,8 @@ def surface(
     drawn = subject(thing, data)
     ground = drawn.ground
     need(ground, 2, "the surface")
-    ax = axes(ax, solid=True)
+    made = axes(ax, solid=True)
+    solid: Any = made  # with the methods of three dimensions
     across, up = (np.linspace(low, high, resolution) for low, high in boxes.choose(drawn, box))
     heights = ground.on_grid(across, up)
     known = [each.fun for each in drawn.descents.values() if np.isfinite(each.fun)]
@@ -50,7 +54,7 @@ def surface(
         return np.log10(np.maximum(values - low, 0.0) + least) if log else values
 
     meshes = np.meshgrid(across, up)
-    ax.plot_surface(
+    solid.plot_surface(
         *meshes, np.ma.masked_invalid(height(heights)), cmap="cividis", alpha=0.75, linewidth=0.15, edgecolor="#555555",
         rcount=40, ccount=40, zorder=1,
     )  # fmt: skip
@@ -59,17 +63,18 @@ def surface(
         inside = np.all((points >= [across[0], up[0]]) & (points <= [across[-1], up[-1]]), axis=1)
         kept = points[inside]
         on_top = height(ground.values(kept)) if len(kept) else np.empty(0)
-        ax.plot(
+        solid.plot(
             *kept.T, on_top, color=look.color, linestyle=look.line, linewidth=1.8, marker=look.marker, markersize=3.5,
-            markerfacecolor="white", markevery=max(1, len(kept) // 40), zorder=5, label=told(name, drawn.descents[name]),
+            markerfacecolor="white", markevery=max(1, len(kept) // 40), zorder=5,
+            label=told(name, drawn.descents[name]),
             path_effects=halo(),
         )  # fmt: skip
         if len(kept):
-            ax.plot(*kept[:1].T, on_top[:1], linestyle="none", marker="s", markersize=8, markerfacecolor="white",
+            solid.plot(*kept[:1].T, on_top[:1], linestyle="none", marker="s", markersize=8, markerfacecolor="white",
                     markeredgecolor="black", zorder=6, label="start" if number == 0 else "_start")  # fmt: skip
-    ax.set_xlabel(parameter_label(ground, 0))
-    ax.set_ylabel(parameter_label(ground, 1))
-    ax.set_zlabel(r"$\log_{10}(L - L_{\min})$" if log else loss_label(ground))
-    ax.set_box_aspect(None, zoom=0.88)  # room for the label of the height
-    legend(ax, loc="upper left")
-    return ax
+    solid.set_xlabel(parameter_label(ground, 0))
+    solid.set_ylabel(parameter_label(ground, 1))
+    solid.set_zlabel(r"$\log_{10}(L - L_{\min})$" if log else loss_label(ground))
+    solid.set_box_aspect(None, zoom=0.88)  # room for the label of the height
+    legend(made, loc="upper left")
+    return made

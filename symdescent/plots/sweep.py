@@ -7,7 +7,7 @@ keeps its sign below η = 1/λmax, changes it at every step above, and grows abo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from symdescent.plots.cost import guide
 from symdescent.plots.ground import path
 from symdescent.plots.labels import plain
 from symdescent.study.curvature import Curvature, is_quadratic
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 CRAWLING, CONVERGING, OSCILLATING, DIVERGING = KINDS = ("crawling", "converging", "oscillating", "diverging")
 LOOKS = {
@@ -93,7 +96,7 @@ def try_rates(
     if not isinstance(rule, UpdateRule) or rule.learning_rate is None:
         raise StatementError(f"{rule} has no learning rate to sweep: give an update rule that has, as sd.Momentum(0.1)")
     if rates is None:
-        rates = _usual(_curvature(loss, start, data))
+        rates = _usual(loss, start, data, rule)
     rates = np.asarray(rates, dtype=float).ravel()
     if not len(rates) or not (np.isfinite(rates) & (rates > 0)).all():
         raise StatementError("rates= holds none, or some that are not positive: give np.geomspace(1e-3, 1, 30), say")
@@ -108,13 +111,13 @@ def try_rates(
 def sweep(
     thing: Any,
     rates: Any = None,
-    ax: Any = None,
+    ax: Axes | None = None,
     *,
     start: Any = None,
     data: Any = None,
     optimizer: Any = None,
     steps: int = 50,
-) -> Any:
+) -> Axes:
     r"""The loss after some steps against the learning rate, with marks for what each descent did.
 
     `rates` are the learning rates (default: about those that the curvature at the start suggests); `optimizer` is an
@@ -138,7 +141,11 @@ def sweep(
         lowest = float(ends[finite].min())
     first = float(found[0].descent.history["loss"][0])
     heights = ends - lowest
-    powers = bool(finite.any()) and first > lowest and heights[finite].max() > 5 * max(heights[finite].min(), 0.0)
+    powers = (
+        bool(finite.any())
+        and first > lowest
+        and max(heights[finite].max(), first - lowest) > 5 * max(heights[finite].min(), 0.0)
+    )
     top = _frame(ax, heights[finite], first - lowest, powers)
     _bands(ax, found)
     for kind in KINDS:
@@ -181,10 +188,15 @@ def _curvature(loss: Loss, start: Any, data: Any) -> Curvature | None:
         return None
 
 
-def _usual(found: Curvature | None) -> Any:
-    """Rates from a thousandth of the largest stable one to somewhat above it."""
-    largest = None if found is None else found.largest_step
-    return np.geomspace(1e-4, 10.0, 41) if largest is None else largest * np.geomspace(1e-3, 1.6, 45)
+def _usual(loss: Loss, start: Any, data: Any, rule: UpdateRule) -> Any:
+    """Rates up to somewhat above the largest stable one, where the curvature tells it; else of many sizes."""
+    momentum = next((float(h.value) for h in rule.hyperparameters if h.name == "momentum" and h.is_number), 0.0)
+    told = rule.name == "gradient descent" or momentum > 0
+    found = _curvature(loss, start, data) if told else None
+    if found is None or found.largest_step is None:
+        return np.geomspace(1e-4, 10.0, 41)
+    beyond = 1.6 * (1 + momentum) if found.quadratic else 12.0  # further down a loss may be flatter
+    return found.largest_step * np.geomspace(2e-3, beyond, 45)
 
 
 def _theory(ax: Any, loss: Loss, start: Any, data: Any) -> None:
