@@ -37,7 +37,6 @@ def logistic_minimum():
     return minimize(value, np.zeros(3), jac=True, method="BFGS", options={"gtol": 1e-10}).x
 
 
-
 def known(landscape, start):
     """A landscape as a problem: loss, start, data, minima."""
     return landscape.loss, start, None, landscape.minima

@@ -116,7 +116,12 @@ def test_imports_run_downwards(module):
 
 def test_nothing_but_what_users_hold_reaches_upwards_while_running():
     # a cycle through the back door: an import inside a function
-    allowed = {"loss": set(FLOOR), "descent": {"descent", "study", "plots"}, "notation": {"notation"}, "check": {"check", "plots"}}
+    allowed = {
+        "loss": set(FLOOR),
+        "descent": {"descent", "study", "plots"},
+        "notation": {"notation"},
+        "check": {"check", "plots"},
+    }
     for module, tree in MODULES.items():
         for imported in own(imports(tree, at_top=False)):
             if FLOOR[room(imported)] >= FLOOR[room(module)]:

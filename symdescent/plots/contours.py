@@ -65,8 +65,8 @@ def contours(
     """
     drawn = subject(thing, data)
     need(drawn.ground, 2, "contours")
-    ax = axes(ax)
     area = boxes.choose(drawn, box)
+    ax = axes(ax)
     hills(ax, drawn, area, count=levels, resolution=resolution, numbers=numbers)
     _paths(ax, drawn, area, arrows, velocity)
     if drawn.landscape is not None and not critical:

@@ -43,8 +43,8 @@ def curve(
     drawn = subject(thing, data)
     ground = drawn.ground
     need(ground, 1, "the curve")
-    ax = axes(ax)
     ((low, high),) = boxes.choose(drawn, box)
+    ax = axes(ax)
     across = np.linspace(low, high, resolution)
     heights = ground.values(across)
     ax.plot(across, heights, color=GUIDE, linewidth=2.0, label="loss", zorder=2)

@@ -39,9 +39,9 @@ def simplices(descent: Any, ax: Axes | None = None, *, box: Any = None, most: in
         kind = "several descents" if run is None else f"a descent by {optimizer_label(run.optimizer)}"
         raise StatementError(f"{kind} has no simplices: draw a descent with sd.NelderMead()")
     need(drawn.ground, 2, "simplices")
-    ax = axes(ax)
     corners = run.simplices
     area = boxes.checked(drawn.ground, box) if box is not None else boxes.around(corners.reshape(-1, 2), 0.12)
+    ax = axes(ax)
     hills(ax, drawn, area)
     chosen = chosen_rows(len(corners), most)
     for number, place in enumerate(chosen):

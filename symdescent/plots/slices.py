@@ -75,9 +75,9 @@ def slice_(
     drawn = subject(thing, data, at)
     ground = drawn.ground
     plane = _plane(drawn, at, directions)
-    ax = axes(ax)
     shown = {name: plane.coordinates(points) for name, points in drawn.paths().items()}
     area = _area(plane, shown, box)
+    ax = axes(ax)
     if len(plane.directions) == 1:
         return _along_line(ax, drawn, plane, shown, area[0])
     count = resolution or _resolution(ground)

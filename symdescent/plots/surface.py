@@ -40,9 +40,9 @@ def surface(
     drawn = subject(thing, data)
     ground = drawn.ground
     need(ground, 2, "the surface")
+    across, up = (np.linspace(low, high, resolution) for low, high in boxes.choose(drawn, box))
     made = axes(ax, solid=True)
     solid: Any = made  # with the methods of three dimensions
-    across, up = (np.linspace(low, high, resolution) for low, high in boxes.choose(drawn, box))
     heights = ground.on_grid(across, up)
     known = [each.fun for each in drawn.descents.values() if np.isfinite(each.fun)]
     found = levels(heights, lowest=min(known, default=None))
