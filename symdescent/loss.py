@@ -320,7 +320,13 @@ class Loss:
         """Draw the loss: its curve, its contours, or a slice through the point `at`; a regression over its data.
 
         `kind` is ``"curve"``, ``"contours"``, ``"surface"``, ``"slice"`` or ``"fit"``; `options` are those of the
-        function of that name in `symdescent.plots`.
+        function of that name in `symdescent.plots`. Raises `StatementError` for a picture that the loss does not fit.
+
+        >>> from matplotlib.figure import Figure
+        >>> x, y = sp.symbols("x y")
+        >>> ax = Loss(x**2 + 10*y**2, [x, y]).plot(ax=Figure().add_subplot())
+        >>> ax.get_xlabel(), ax.get_ylabel()
+        ('$x$', '$y$')
         """
         from symdescent.plots.choose import plot_loss
 

@@ -131,7 +131,13 @@ class GradientCheck:
         )
 
     def plot(self, ax: Any = None, component: str | None = None) -> Axes:
-        """Draw the errors of the differences against their step: `symdescent.plots.differences`."""
+        """Draw the errors of the differences against their step: see `symdescent.plots.differences`.
+
+        >>> from matplotlib.figure import Figure
+        >>> import sympy as sp, symdescent as sd
+        >>> sd.Loss(sp.exp(sp.Symbol("x"))).check().plot(Figure().add_subplot()).get_xlabel()
+        'step $h$'
+        """
         from symdescent.plots.check import differences
 
         return differences(self, ax, component=component)

@@ -142,7 +142,17 @@ class Descent:
         """Draw the descent: its path on the curve or the contours, the fit over the data, the simplices, or its cost.
 
         `kind` is ``"curve"``, ``"contours"``, ``"surface"``, ``"slice"``, ``"fit"``, ``"simplices"`` or ``"cost"``;
-        `options` are those of the function of that name in `symdescent.plots`.
+        `options` are those of the function of that name in `symdescent.plots`. Raises `StatementError` for a picture
+        that the loss does not fit, `DataError` where the trajectory is needed and was not kept.
+
+        >>> from matplotlib.figure import Figure
+        >>> import sympy as sp, symdescent as sd
+        >>> w = sp.Symbol("w")
+        >>> run = sd.Loss((w - 3)**2, w).descend(0, optimizer=sd.GradientDescent(0.1), steps=20)
+        >>> run.plot(ax=Figure().add_subplot()).get_ylabel()
+        'loss $L(w)$'
+        >>> run.plot("cost", Figure().add_subplot()).get_xlabel()
+        'step $k$'
         """
         from symdescent.plots.choose import plot_descent
 
@@ -152,6 +162,12 @@ class Descent:
         """Make a film of the descent, which notebooks show, and ``.save("descent.gif")`` or ``.html`` writes.
 
         See `symdescent.plots.animate.animate`.
+
+        >>> import sympy as sp, symdescent as sd
+        >>> w = sp.Symbol("w")
+        >>> run = sd.Loss((w - 3)**2, w).descend(0, optimizer=sd.GradientDescent(0.1), steps=4)
+        >>> len(run.animate().rows)
+        5
         """
         from symdescent.plots.animate import animate
 

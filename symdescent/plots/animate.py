@@ -5,6 +5,7 @@ Films are pages with their frames inside (Matplotlib's jshtml) or GIFs (by Pillo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,7 +64,7 @@ class Film:
         from matplotlib import rc_context
 
         with rc_context({"animation.embed_limit": 200.0, "savefig.dpi": dpi}):
-            return str(self._animation().to_jshtml(default_mode="once"))
+            return _without_network(self._animation().to_jshtml(default_mode="once"))
 
     def _repr_html_(self) -> str:
         return self.html()
@@ -78,6 +79,26 @@ class Film:
         return FuncAnimation(
             self.figure, frame, frames=len(self.rows), interval=self.interval, repeat=False, blit=False
         )
+
+
+# Matplotlib's buttons are letters of a font that it loads from the network
+_ICONS = {
+    "fa-minus": "−",
+    "fa-fast-backward": "|◀◀",
+    "fa-step-backward": "|◀",
+    "fa-play fa-flip-horizontal": "◀",
+    "fa-pause": "❚❚",
+    "fa-play": "▶",
+    "fa-step-forward": "▶|",
+    "fa-fast-forward": "▶▶|",
+    "fa-plus": "+",
+}
+
+
+def _without_network(page: str) -> str:
+    """The page with signs on its buttons that every font has."""
+    page = re.sub(r'<link rel="stylesheet"\s+href="https:[^"]*">', "", page)
+    return re.sub(r'<i class="fa ([^"]*)"></i>', lambda found: _ICONS.get(found[1], "•"), page)
 
 
 _PAGE = """<!DOCTYPE html>

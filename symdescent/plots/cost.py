@@ -161,10 +161,13 @@ def _scale(ax: Any, shown: Any, log: bool | None) -> None:
 
 def _short_numbers(axis: Any) -> None:
     """0.3 and 5 where powers of ten alone would leave an axis without numbers."""
-    from matplotlib.ticker import FuncFormatter, LogFormatter
+    from matplotlib.ticker import FuncFormatter
 
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.6)))
+    def short(value: float, _: Any) -> str:
+        return f"{value:g}" if f"{value:.0e}"[0] in "1235" else ""
+
+    axis.set_major_formatter(FuncFormatter(short))
+    axis.set_minor_formatter(FuncFormatter(short))
 
 
 def guide(ax: Any, at: float, name: str, vertical: bool = True) -> None:

@@ -19,7 +19,7 @@ EDGE = "#A23B00"  # dark enough to be told from the contours in grey
 
 
 def simplices(descent: Any, ax: Axes | None = None, *, box: Any = None, most: int = 60) -> Axes:
-    """The triangles through which `NelderMead` moved, from light to dark, and the path of the best corner.
+    """The triangles through which `NelderMead` moved, from thin to thick, and the path of the best corner.
 
     At most so many are drawn, the first ones and then ever fewer. Raises `StatementError` for a descent by another
     optimizer, and for another number of parameters than two.
@@ -45,9 +45,9 @@ def simplices(descent: Any, ax: Axes | None = None, *, box: Any = None, most: in
     hills(ax, drawn, area)
     chosen = chosen_rows(len(corners), most)
     for number, place in enumerate(chosen):
-        dark = 0.55 + 0.45 * number / max(1, len(chosen) - 1)
+        width = 0.8 + 0.8 * number / max(1, len(chosen) - 1)
         ax.add_patch(
-            Polygon(corners[place], closed=True, fill=False, edgecolor=EDGE, alpha=dark, linewidth=1.2, zorder=3,
+            Polygon(corners[place], closed=True, fill=False, edgecolor=EDGE, linewidth=width, zorder=3,
                     path_effects=halo(2.6),
                     label="simplex" if number == len(chosen) - 1 else "_simplex")
         )  # fmt: skip

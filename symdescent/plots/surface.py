@@ -48,7 +48,7 @@ def surface(
     found = levels(heights, lowest=min(known, default=None))
     log = found.wide if log is None else log
     low = min(found.lowest, float(np.nanmin(heights))) if np.isfinite(heights).any() else 0.0
-    least = (found.values[0] - low) / 10 if found.wide else 1e-3 * max(float(np.nanmax(heights)) - low, 1e-300)
+    least = found.values[0] - low if found.wide else 1e-3 * max(float(np.nanmax(heights)) - low, 1e-300)
 
     def height(values: Any) -> Any:
         return np.log10(np.maximum(values - low, 0.0) + least) if log else values
@@ -72,6 +72,8 @@ def surface(
         if len(kept):
             solid.plot(*kept[:1].T, on_top[:1], linestyle="none", marker="s", markersize=8, markerfacecolor="white",
                     markeredgecolor="black", zorder=6, label="start" if number == 0 else "_start")  # fmt: skip
+    for each in "xyz":
+        solid.locator_params(axis=each, nbins=5)
     solid.set_xlabel(parameter_label(ground, 0))
     solid.set_ylabel(parameter_label(ground, 1))
     solid.set_zlabel(r"$\log_{10}(L - L_{\min})$" if log else loss_label(ground))

@@ -196,7 +196,8 @@ def _usual(loss: Loss, start: Any, data: Any, rule: UpdateRule) -> Any:
     if found is None or found.largest_step is None:
         return np.geomspace(1e-4, 10.0, 41)
     beyond = 1.6 * (1 + momentum) if found.quadratic else 12.0  # further down a loss may be flatter
-    return found.largest_step * np.geomspace(2e-3, beyond, 45)
+    # closer together where it turns from converging to diverging
+    return found.largest_step * np.concatenate([np.geomspace(2e-3, 0.4, 22), np.geomspace(0.43, beyond, 24)])
 
 
 def _theory(ax: Any, loss: Loss, start: Any, data: Any) -> None:
