@@ -184,6 +184,12 @@ def test_undefined_parts_stay_white_and_a_loss_undefined_everywhere_is_said(ax):
     assert "undefined" in other.texts[0].get_text()
 
 
+def test_losses_as_large_as_numbers_get(ax):
+    # levels beyond what Matplotlib takes for infinity, overflow in rounding
+    plots.contours(sd.Loss(sp.exp(x * y), [x, y]), ax, box=((-40, 40), (-40, 40)), resolution=41)
+    saved(ax)
+
+
 def test_critical_points_are_marked_by_kind(ax):
     # all of one kind, or at exchanged coordinates
     landscape = landscapes.himmelblau()

@@ -99,6 +99,7 @@ def draw_hills(
     from matplotlib import colormaps
     from matplotlib.colors import BoundaryNorm, ListedColormap
 
+    heights = np.clip(heights, -1e200, 1e200)  # Matplotlib takes 1e250 for infinity
     masked = np.ma.masked_invalid(heights)
     found = levels(heights, count, lowest)
     lines = found.values
