@@ -15,6 +15,7 @@ from symdescent.statement import ARRAYS, Statement, name_of, state
 
 if TYPE_CHECKING:
     from pathlib import Path
+
     from matplotlib.axes import Axes
 
     from symdescent.check import GradientCheck
