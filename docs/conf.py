@@ -38,6 +38,7 @@ nb_output_stderr = "warn"  # a warning inside a page is a warning of the build
 nb_merge_streams = True
 # the pages run in the Python that builds them, whatever kernels the user has installed
 os.environ["JUPYTER_PATH"] = str(Path(__file__).parent / "jupyter")
+os.environ.pop("MPLBACKEND", None)  # pictures are shown by the notebooks' own backend, whatever the shell prefers
 os.environ["PYTHONWARNINGS"] = "default"  # kernels inherit it: IPython hides deprecations in imported modules otherwise
 os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # a remark of the kernel's debugger, on stderr
 
