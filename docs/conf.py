@@ -39,6 +39,7 @@ nb_merge_streams = True
 # the pages run in the Python that builds them, whatever kernels the user has installed
 os.environ["JUPYTER_PATH"] = str(Path(__file__).parent / "jupyter")
 os.environ.pop("MPLBACKEND", None)  # pictures are shown by the notebooks' own backend, whatever the shell prefers
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # and its commands
 os.environ["PYTHONWARNINGS"] = "default"  # kernels inherit it: IPython hides deprecations in imported modules otherwise
 os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # a remark of the kernel's debugger, on stderr
 

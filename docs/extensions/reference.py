@@ -18,6 +18,8 @@ RESULTS = {
     "CriticalPoints",
     "Curvature",
     "Derivation",
+    "Explorer",
+    "Film",
     "Descent",
     "Descents",
     "FlatLoss",
@@ -28,6 +30,7 @@ RESULTS = {
     "Progress",
     "Row",
     "Step",
+    "Swept",
     "Trace",
     "TraceRow",
     "WorkedRow",
@@ -67,10 +70,11 @@ def sections(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: l
 
 
 def short_name(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.TextElement) -> Any:
-    """Link a name without its module, where only one thing is called so."""
+    """Link a name without its module, or with the module that defines it, where only one thing is called so."""
     target = node.get("reftarget", "")
-    if node.get("refdomain") != "py" or not re.fullmatch(r"\w+", target):
+    if node.get("refdomain") != "py" or not re.fullmatch(r"\w+|symdescent\.[\w.]+", target):
         return None
+    target = target.rpartition(".")[2]
     entries = [
         (full, entry)
         for full, entry in env.domains.python_domain.objects.items()
