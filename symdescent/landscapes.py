@@ -43,6 +43,10 @@ class Landscape:
         where descents usually begin, by the parameters' names
     source
         who stated it
+
+    >>> landscape = booth()
+    >>> landscape.name, landscape.minimum, landscape.minima
+    ('Booth', 0.0, ((1.0, 3.0),))
     """
 
     name: str

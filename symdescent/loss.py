@@ -345,7 +345,13 @@ class Loss:
         return code(self, target, optimizer)
 
     def explore(self, start: Any = None, data: Any = None, optimizers: Any = None, **options: Any) -> Explorer:
-        """Explore the descent in a notebook, with sliders. See `symdescent.explorer.notebook.explore`."""
+        """Explore the descent in a notebook, with sliders. See `symdescent.explorer.notebook.explore`.
+
+        >>> w = sp.Symbol("w")
+        >>> explorer = Loss((w - 3)**2, w).explore(start=0.0)
+        >>> "learning_rate" in explorer.controls
+        True
+        """
         from symdescent.explorer.notebook import explore
 
         return explore(self, start, data, optimizers, **options)
@@ -356,6 +362,12 @@ class Loss:
         """Write one page, which needs no network, to explore the descent in a browser.
 
         See `symdescent.explorer.page.explore_html`.
+
+        >>> import tempfile
+        >>> w = sp.Symbol("w")
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     Loss((w - 3)**2, w).explore_html(f"{directory}/page.html", start=0.0).name
+        'page.html'
         """
         from symdescent.explorer.page import explore_html
 

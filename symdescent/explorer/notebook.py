@@ -63,6 +63,13 @@ class Explorer:
     ``widget`` is shown; ``controls`` holds the sliders by name: ``"optimizer"``, ``"iterations"``, ``"step"``, the
     optimizer's settings such as ``"learning_rate"``, and ``"start w"`` for each coordinate. ``descent`` is the last
     `Descent`, ``figure`` its picture.
+
+    >>> import sympy as sp, symdescent as sd
+    >>> w = sp.Symbol("w")
+    >>> explorer = sd.Loss((w - 3)**2, w).explore(start=0.0, optimizers=sd.GradientDescent(0.1))
+    >>> explorer.controls["iterations"].value = 2
+    >>> explorer.descent.nit
+    2
     """
 
     descent: Descent

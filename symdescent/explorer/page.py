@@ -83,6 +83,12 @@ def page(
         ``"en"`` or ``"es"``
 
     The numbers come from the JavaScript that `Loss.code` writes for the same loss and the same rules.
+
+    >>> import sympy as sp, symdescent as sd
+    >>> w = sp.Symbol("w")
+    >>> text = page(sd.Loss((w - 3)**2, w), start=0.0)
+    >>> text.startswith("<!DOCTYPE html>"), "src=" in text
+    (True, False)
     """
     words = texts(check_language(language))
     steps = min(whole("steps", steps, 1), MOST_STEPS)

@@ -36,6 +36,12 @@ class Film:
 
     `rows` are the rows of the descent's history that are shown, a frame each; `interval` is between two frames, in
     milliseconds; `draw(k)` draws frame k into `figure`.
+
+    >>> import sympy as sp, symdescent as sd
+    >>> run = sd.Loss((sp.Symbol("w") - 3)**2).descend(0.0, optimizer=sd.GradientDescent(0.1), steps=9, gtol=0)
+    >>> film = run.animate(frames=3)
+    >>> film.rows, film.interval
+    (array([0, 2, 9]), 120)
     """
 
     figure: Any
@@ -44,7 +50,13 @@ class Film:
     draw: Draw = field(repr=False)
 
     def save(self, path: str | Path, dpi: int = 110) -> None:
-        """Write the film to a file: ``.html`` (one page, no network) or ``.gif``; ``.png`` for its last frame."""
+        """Write the film to a file: ``.html`` (one page, no network) or ``.gif``; ``.png`` for its last frame.
+
+        >>> import sympy as sp, symdescent as sd, tempfile
+        >>> run = sd.Loss((sp.Symbol("w") - 3)**2).descend(0.0, optimizer=sd.GradientDescent(0.1), steps=9)
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     run.animate().save(f"{directory}/last.png")
+        """
         suffix = Path(path).suffix.lower()
         if suffix == ".html":
             Path(path).write_text(_PAGE.format(self.html(dpi)), encoding="utf-8")
@@ -60,7 +72,13 @@ class Film:
             raise StatementError(f"a film is saved as .html or .gif, and its last frame as .png, not as {suffix!r}")
 
     def html(self, dpi: int = 110) -> str:
-        """The film as HTML, with buttons to play it, and its frames inside."""
+        """The film as HTML, with buttons to play it, and its frames inside.
+
+        >>> import sympy as sp, symdescent as sd
+        >>> run = sd.Loss((sp.Symbol("w") - 3)**2).descend(0.0, optimizer=sd.GradientDescent(0.1), steps=9)
+        >>> "<script" in run.animate(frames=2).html(dpi=40)
+        True
+        """
         from matplotlib import rc_context
 
         with rc_context({"animation.embed_limit": 200.0, "savefig.dpi": dpi}):

@@ -56,7 +56,14 @@ def plot_loss(
 
 
 def plot_descent(descent: Descent, kind: str | None = None, ax: Axes | None = None, **options: Any) -> Axes:
-    """Draw a descent: `simplices`, `fit`, `curve`, `contours` or `cost`, whichever fits."""
+    """Draw a descent: `simplices`, `fit`, `curve`, `contours` or `cost`, whichever fits.
+
+    >>> import sympy as sp, symdescent as sd
+    >>> from matplotlib.figure import Figure
+    >>> run = sd.landscapes.himmelblau().loss.descend({"x": 0.0, "y": 0.0}, optimizer=sd.GradientDescent(0.01))
+    >>> plot_descent(run, ax=Figure().add_subplot()).get_ylabel()
+    '$y$'
+    """
     kind = best_kind(descent) if kind is None else kind
     drawn: Axes = _known(kind, OF_DESCENTS)(descent, ax, **options)
     return drawn

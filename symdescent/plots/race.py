@@ -69,7 +69,13 @@ def race(
 def compete(
     thing: Any, optimizers: Any, *, start: Any = None, data: Any = None, steps: int = 200, **options: Any
 ) -> dict[str, Descent]:
-    """The descents of a race, by label. See `race`."""
+    """The descents of a race, by label. See `race`.
+
+    >>> import symdescent as sd
+    >>> runs = compete(sd.landscapes.bowl(9), {"plain": sd.GradientDescent(0.1), "Newton": sd.Newton()}, steps=50)
+    >>> runs["Newton"].nit < runs["plain"].nit
+    True
+    """
     if isinstance(thing, Landscape):
         loss, start = thing.loss, thing.start if start is None else start
     elif isinstance(thing, Loss):

@@ -38,7 +38,13 @@ BANDS = {CRAWLING: "#f2f2f2", CONVERGING: "#ffffff", OSCILLATING: "#e4e4e4", DIV
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """One descent of a sweep, and what it did."""
+    """One descent of a sweep, and what it did.
+
+    >>> import symdescent as sd
+    >>> swept = try_rates(sd.landscapes.parabola(), [0.5], start=0.0)[0]
+    >>> swept.rate, swept.kind, swept.descent.nit
+    (0.5, 'converging', 1)
+    """
 
     rate: float
     kind: str
@@ -90,7 +96,12 @@ def _turns_back(points: Any) -> bool:
 def try_rates(
     thing: Any, rates: Any = None, *, start: Any = None, data: Any = None, optimizer: Any = None, steps: int = 50
 ) -> list[Swept]:
-    """Descents with each of several learning rates, and what each did. See `sweep`."""
+    """Descents with each of several learning rates, and what each did. See `sweep`.
+
+    >>> import symdescent as sd
+    >>> [each.kind for each in try_rates(sd.landscapes.parabola(), [0.001, 0.1, 0.9, 1.1], start=0.0)]
+    ['crawling', 'converging', 'oscillating', 'diverging']
+    """
     loss, start = _posed(thing, start)
     rule = GradientDescent(0.1) if optimizer is None else optimizer
     if not isinstance(rule, UpdateRule) or rule.learning_rate is None:
