@@ -36,7 +36,8 @@ FLOORS = (
     ("study",),
     ("export",),
     ("plots", "explorer"),
-    ("cli", "__main__"),
+    ("cli",),
+    ("__main__",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 # who may load these: import symdescent must not
