@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,10 +26,12 @@ from typing import Any, NoReturn
 import sympy as sp
 
 from symdescent.cli.functions import FUNCTIONS, PIECEWISE, function, names
+from symdescent.cli.patience import OutOfPatience, patience
 from symdescent.cli.tokens import DEEPEST, ExpressionError, Token, tokens
 
 MOST_DIGITS = 30  # of a number that is typed
 MOST_BITS = 2048  # of a number that is computed
+MOST_PARTS = 8  # of a number that stays exact, such as sqrt(2*pi)
 LARGEST_EXPONENT = 1000
 CONSTANTS = {"pi": sp.pi, "π": sp.pi, "E": sp.E}
 _COMPARISONS: dict[type[ast.cmpop], Any] = {
@@ -76,9 +79,12 @@ def read(text: str, vocabulary: Vocabulary | None = None, label: str = "the expr
     found = tokens(text, label)
     builder = _Builder(text, label, found, Vocabulary() if vocabulary is None else vocabulary)
     try:
-        return builder.value(builder.tree()).expression
+        with patience():
+            return builder.value(builder.tree()).expression
     except (RecursionError, MemoryError):
         raise ExpressionError(f"{label} is nested too deeply to be read", text, 0, label) from None
+    except OutOfPatience:
+        builder.fail("this takes too long to be simplified: write it in another way", builder.path[-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +101,7 @@ class _Builder:
     def __init__(self, text: str, label: str, found: Sequence[Token], vocabulary: Vocabulary) -> None:
         self.text, self.label, self.tokens, self.vocabulary = text, label, found, vocabulary
         self.at: dict[int, Token] = {}  # where tokens stand in the text that Python parses
-        self.depth = 0
+        self.path: list[ast.expr] = []  # from the whole expression to the node that is being made
 
     def tree(self) -> ast.expr:
         """Python's tree of the tokens, with ``_3`` for the name or number that is token 3."""
@@ -124,11 +130,16 @@ class _Builder:
 
     def value(self, node: ast.expr) -> Value:
         """The value of a node that must be a number or an expression."""
-        self.depth += 1
-        if self.depth > 2 * DEEPEST:
+        self.path.append(node)
+        if len(self.path) > 2 * DEEPEST:
             self.fail(f"{self.label} is nested too deeply to be read", node)
-        made = self._made(node)
-        self.depth -= 1
+        try:
+            made = self._made(node)
+        except (ExpressionError, RecursionError, MemoryError):
+            raise
+        except Exception as error:  # whatever SymPy says of it
+            self.fail(f"this cannot be formed: {error}", node)
+        self.path.pop()
         return made
 
     def _made(self, node: ast.expr) -> Value:
@@ -212,10 +223,12 @@ class _Builder:
             self.fail(f"the exponent {shown} is {'larger' if exponent.number > 0 else 'less'} than "
                       f"{'' if exponent.number > 0 else '-'}{LARGEST_EXPONENT}", node.right)  # fmt: skip
         if base.number is None or exponent.number is None:
-            if base.number == 0 and exponent.number is None:
+            if base.number == 0:
                 self.fail("0 has no powers with a variable exponent", node)
             return self.bounded(base.expression**exponent.expression, None, node)
         number = self.finite(lambda parts: _real_power(*parts), (base.number, exponent.number), node)
+        if base.number == 0:
+            return Value(sp.Integer(int(number)), number)
         if base.expression.is_Rational and _bits(base.expression) * abs(exponent.number) > MOST_BITS:
             self.fail("this power has too many digits", node)
         return self.bounded(base.expression**exponent.expression, number, node)
@@ -234,36 +247,48 @@ class _Builder:
         number = None
         if all(value.number is not None for value in values):
             number = self.finite(lambda parts: named.at(*parts), [value.number for value in values], node)  # type: ignore[misc]
-        try:
-            return self.bounded(named(*(value.expression for value in values)), number, node)
-        except (ValueError, TypeError, NotImplementedError, ArithmeticError) as error:
-            if isinstance(error, ExpressionError):
-                raise
-            self.fail(f"{name} cannot be formed: {error}", node)
+        return self.bounded(named.of([value.expression for value in values], number), number, node)
 
     def finite(self, compute: Callable[[Iterable[float]], float], parts: Iterable[float], node: ast.AST) -> float:
         """A number computed from numbers, refused where there is none."""
         try:
             number = float(compute(parts))
+        except OverflowError:
+            number = math.inf
         except (ArithmeticError, ValueError, TypeError):
             number = math.nan
-        if not math.isfinite(number):
-            kind = "no real value" if math.isnan(number) else "infinite, or too large to be computed"
-            self.fail(f"this number is {kind}" if number == number else f"this number has {kind}", node)
+        if math.isnan(number):
+            self.fail("this number has no real value", node)
+        if math.isinf(number):
+            self.fail("this number is infinite, or too large to be computed", node)
         return number
 
     def bounded(self, expression: Any, number: float | None, node: ast.AST) -> Value:
         """A value whose numbers are of a size that can be computed with."""
+        if expression.is_number:
+            return self.constant(expression, number, node)
         coefficient = expression.as_coeff_Mul()[0]
         if coefficient.is_Rational and _bits(coefficient) > MOST_BITS:
             self.fail("the numbers in this product have too many digits", node)
         if coefficient.is_Float and not math.isfinite(float(coefficient)):
             self.fail("the numbers in this product are too large", node)
-        if expression.is_Pow and expression.exp.is_number and abs(float(expression.exp)) > LARGEST_EXPONENT:
-            self.fail(f"the exponent {expression.exp} is larger than {LARGEST_EXPONENT}", node)
-        if number is None and expression.is_number:  # the symbols have cancelled
+        exponent = expression.exp if expression.is_Pow else sp.S.One
+        if exponent.is_Rational and abs(exponent) > LARGEST_EXPONENT:
+            self.fail(f"the exponent {exponent} is larger than {LARGEST_EXPONENT}", node)
+        return Value(expression)
+
+    def constant(self, expression: Any, number: float | None, node: ast.AST) -> Value:
+        """A number: exact while it is short, because SymPy asks for the signs of long ones for minutes."""
+        if expression.is_Rational:
+            if _bits(expression) > MOST_BITS:
+                self.fail("this number has too many digits", node)
+            return Value(expression, self.finite(lambda parts: float(expression), (), node))
+        if number is None:  # the symbols have cancelled
             number = self.finite(lambda parts: float(expression), (), node)
-        return Value(expression, number)
+        if number == 0:
+            self.fail("this number is too small to be computed", node)
+        size = sum(1 for _ in itertools.islice(sp.preorder_traversal(expression), MOST_PARTS + 1))
+        return Value(expression if size <= MOST_PARTS else sp.Float(number), number)
 
     # -- conditions -----------------------------------------------------------------------------------------------
 
@@ -335,6 +360,8 @@ def _chain(node: ast.expr, operators: tuple[type[ast.operator], ...]) -> Iterato
 
 
 def _real_power(base: float, exponent: float) -> float:
+    if base == 0 > exponent:
+        return math.inf
     power = base**exponent
     return math.nan if isinstance(power, complex) else power
 

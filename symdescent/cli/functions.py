@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from symdescent.check.evaluate import OPERATIONS
 from symdescent.elementary import TABLE, logsumexp, softmax
 
 MANY = 10_000  # as many arguments as an expression has room for
+EXACT = ("exp", "log", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan")  # of any number, as in log(2*pi)
+LARGEST_EXACT = 30  # of other functions, as in erf(1/2): how far 1 - erf(1000) is from 0 takes minutes to find out
 LARGEST_GAMMA = 170  # gamma(171) is 7e306, and gamma(172) more than a double holds
 
 Range = tuple[int, int]
@@ -33,16 +35,21 @@ class Named:
     arity: Range
     eager: bool = True
 
-    def __call__(self, *args: Any) -> Any:
-        """The SymPy expression of the function at its arguments."""
-        if self.eager or all(argument.is_number for argument in args):
+    def of(self, args: Sequence[Any], number: float | None) -> Any:
+        """The SymPy expression of the function at its arguments; `number` is its value, where these are numbers."""
+        if number is None:
+            return self.build(*args) if self.eager else self.build(*args, evaluate=False)
+        small = all(argument.is_Rational and abs(argument) <= LARGEST_EXACT for argument in args)
+        if small or self.name in EXACT:
             return self.build(*args)
-        return self.build(*args, evaluate=False)
+        return sp.Integer(int(number)) if number == int(number) else sp.Float(number)
 
     def at(self, *numbers: float) -> float:
         """The value at numbers; NaN or infinite where there is none, or none that a double holds."""
         if self.name in _FACTORIALS and max(map(abs, numbers)) > LARGEST_GAMMA:
             return math.inf
+        if self.name == "polygamma" and (numbers[0] < 0 or numbers[0] % 1):
+            return math.nan
         with np.errstate(all="ignore"):
             try:
                 return float(self.number(*numbers))
