@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -55,10 +56,10 @@ def parser(command: str | None) -> Parser:
     main = Parser(prog="symdescent", description=DESCRIPTION, epilog=EPILOG)
     main.add_argument("--version", action="version", version=f"symdescent {import_module('symdescent').__version__}")
     commands = main.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, (said, define) in COMMANDS.items():
-        made = commands.add_parser(name, help=said, description=f"{said[0].upper()}{said[1:]}.")
+    for name, each in COMMANDS.items():
+        made = commands.add_parser(name, help=each.said, description=f"{each.said[0].upper()}{each.said[1:]}.")
         if name == command:
-            define(made)
+            each.define(made)
             made.add_argument("--traceback", action="store_true", help="show where an error arose, for reports")
     return main
 
@@ -216,12 +217,27 @@ def _explore(made: Any) -> None:
     _output(made, formats=False)
 
 
-COMMANDS: dict[str, tuple[str, Callable[[Any], None]]] = {
-    "derive": ("derive the gradient step by step", _derive),
-    "check": ("compare the gradient with differences and dual numbers, grade one derived by hand", _check),
-    "descend": ("minimise the loss from a start", _descend),
-    "fit": ("fit the parameters of a loss to the columns of a CSV file", _fit),
-    "code": ("write a standalone program for loss, gradient and descent", _code),
-    "plot": ("draw the loss, or a descent on it, to a .png, .svg or .pdf file", _plot),
-    "explore": ("write a page on which learning rate, start and optimizer can be played with", _explore),
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command: what it does, its arguments, and the module that holds the function of its name."""
+
+    said: str
+    define: Callable[[Any], None]
+    module: str
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Carry it out; its module is loaded now, so that `derive` need not wait for what `descend` needs."""
+        return int(getattr(import_module(f"symdescent.cli.{self.module}"), arguments.command)(arguments))
+
+
+COMMANDS = {
+    "derive": Command("derive the gradient step by step", _derive, "deriving"),
+    "check": Command(
+        "compare the gradient with differences and dual numbers, grade one derived by hand", _check, "checking"
+    ),
+    "descend": Command("minimise the loss from a start", _descend, "descending"),
+    "fit": Command("fit the parameters of a loss to the columns of a CSV file", _fit, "fitting"),
+    "code": Command("write a standalone program for loss, gradient and descent", _code, "exporting"),
+    "plot": Command("draw the loss, or a descent on it, to a .png, .svg or .pdf file", _plot, "exporting"),
+    "explore": Command("write a page on which start, learning rate and optimizer can be tried", _explore, "exporting"),
 }

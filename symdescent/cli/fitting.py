@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from symdescent.cli.descents import exit_code, options, parameters
-from symdescent.cli.exits import DONE
+from symdescent.cli.descending import exit_code, options, parameters, write_history
+from symdescent.cli.exits import DONE, NOT_CONVERGED
 from symdescent.cli.optimizers import optimizer
-from symdescent.cli.stating import Stated
+from symdescent.cli.output import deliver
+from symdescent.cli.stating import Stated, state
 from symdescent.derivation.page import Paragraph, Table
 from symdescent.descent import result as results
 from symdescent.errors import StatementError
@@ -23,6 +24,15 @@ from symdescent.statement import name_of
 MOST_CURVED = 50  # parameters: the Hessian is looked at up to here
 MOST_SIMPLEX = 10
 SETTLED = 1e-6  # of the largest gradient that was met: as small as rounding may leave it
+
+
+def fit(arguments: argparse.Namespace) -> int:
+    """The best parameters for the columns of a file."""
+    stated = state(arguments, arguments.file)
+    found = best_fit(stated, arguments)
+    write_history(arguments, found.descent)
+    deliver(arguments, "Fit", *found.report(stated, arguments))
+    return DONE if found.converged else NOT_CONVERGED
 
 
 @dataclass(frozen=True, slots=True)

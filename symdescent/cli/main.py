@@ -42,13 +42,11 @@ def _run(given: Sequence[str]) -> int:
         read = parser(command).parse_args(given)
     except SystemExit as ended:  # help, version, errors
         return int(ended.code or 0)
-    assert command in COMMANDS
+    assert command is not None
     try:
         if getattr(read, "expression", None) is not None and read.expression.strip() == "-":
             read.expression = sys.stdin.read().strip()
-        from symdescent.cli import commands
-
-        return int(getattr(commands, command)(read))
+        return COMMANDS[command].run(read)
     except (KeyboardInterrupt, BrokenPipeError):
         raise
     except SymdescentError as error:

@@ -1,4 +1,4 @@
-"""Carrying out a descent that the command line asks for, and telling what it reached."""
+"""`symdescent descend`: a descent by the optimizer that is asked for, and what it reached."""
 
 from __future__ import annotations
 
@@ -11,13 +11,26 @@ import numpy as np
 
 from symdescent.cli.exits import DONE, INTERRUPTED, NOT_CONVERGED
 from symdescent.cli.optimizers import optimizer
-from symdescent.cli.output import unwritable
-from symdescent.cli.stating import Stated
+from symdescent.cli.output import deliver, unwritable
+from symdescent.cli.stating import Stated, state
 from symdescent.derivation.page import Paragraph, Table
 from symdescent.descent import result as results
 from symdescent.optimizers import UpdateRule
 
 OPTIONS = ("steps", "epochs", "batch_size", "validation", "patience", "seed", "gtol", "xtol", "ftol", "shuffle")
+
+
+def descend(arguments: argparse.Namespace) -> int:
+    """A descent from a start."""
+    stated = state(arguments)
+    result = descended(stated, arguments)
+    write_history(arguments, result)
+    parts, text = report(stated, arguments, result)
+    if arguments.table is not None:
+        table = result.table(arguments.table, arguments.language)
+        parts, text = [*parts, table], f"{text}\n\n{table.text()}"
+    deliver(arguments, "Descent", parts, text)
+    return exit_code(arguments, result)
 
 
 def options(arguments: argparse.Namespace) -> dict[str, Any]:
