@@ -1712,3 +1712,21 @@ def test_random_losses(start: int) -> None:
             agree(loss, values, tolerance=1e-10, second=seed % 5 == 0)
         except Exception as failure:
             raise AssertionError(f"seed {seed}: {e} by {parameters} at {values}") from failure
+
+
+def test_terms_that_share_a_factor_unequally_often_have_a_hessian():
+    # a factor that stands squared in one term and simply in another was taken out of both twice: ValueError
+    vmax, K, t, v = sp.symbols("vmax K t v")
+    hessian = sd.Loss((v - vmax * t / (K + t)) ** 2, [K, vmax], samples=[t, v]).hessian
+    data = [(sp.Rational(1, 2), 2), (3, sp.Rational(7, 2)), (1, 1)]
+    mean = sp.Add(*((y - vmax * x / (K + x)) ** 2 for x, y in data)) / len(data)
+    point = {K: sp.Rational(3, 4), vmax: sp.Rational(5, 3)}
+    series = {
+        sp.IndexedBase("t", shape=(n,)): [x for x, _ in data],
+        sp.IndexedBase("v", shape=(n,)): [y for _, y in data],
+    }
+    shown = hessian.subs(n, len(data)).doit().subs(point)
+    for base in shown.atoms(sp.Indexed):
+        values = next(column for array, column in series.items() if array.name == base.base.name)
+        shown = shown.subs(base, values[base.indices[0]])
+    assert shown == sp.hessian(mean, [K, vmax]).subs(point)

@@ -196,9 +196,11 @@ class Reader:
     def _common(self, nodes: Sequence[Node], indices: frozenset[Index]) -> tuple[list[Node], list[Node]]:
         """The factors that can be taken out of all of several nodes, and what is left of each."""
         parts = [self._taken_out(node, indices) for node in nodes]
-        common = [
-            factor for factor in parts[0][0] if factor.number is None and all(factor in front for front, _ in parts)
-        ]
+        common: list[Node] = []
+        for factor in parts[0][0]:  # a factor may occur several times, and not as often everywhere
+            times = common.count(factor) + 1
+            if factor.number is None and all(front.count(factor) >= times for front, _ in parts):
+                common.append(factor)
         return common, [self.graph.mul(*_without(front, common), rest) for front, rest in parts]
 
     def open(self, indices: Iterable[Index], environment: Environment) -> dict[Index, sp.Expr]:
