@@ -31,7 +31,7 @@ from symdescent.cli.tokens import DEEPEST, ExpressionError, Token, tokens
 
 MOST_DIGITS = 30  # of a number that is typed
 MOST_BITS = 2048  # of a number that is computed
-MOST_PARTS = 8  # of a number that stays exact, such as sqrt(2*pi)
+MOST_PARTS = 16  # of a number that stays exact, such as exp(-1/2)/sqrt(2*pi)
 LARGEST_EXPONENT = 1000
 CONSTANTS = {"pi": sp.pi, "π": sp.pi, "E": sp.E}
 _COMPARISONS: dict[type[ast.cmpop], Any] = {

@@ -141,7 +141,7 @@ def _cut(text: str, label: str) -> Iterator[Token]:
             place = number.end()
         elif letter.isidentifier():
             end = place + 1
-            while end < len(text) and ("a" + text[end]).isidentifier():
+            while end < len(text) and ("a" + text[end]).isidentifier() and text[end] not in ALIKE:
                 end += 1
             name = folded(text[place:end])
             yield Token("operator" if name in WORDS else "name", name, place)
