@@ -37,8 +37,8 @@ def _candidate(stated: Stated, text: str) -> tuple[Any, sp.Expr]:
     if parts is None:
         if len(stated.names) > 1:
             raise StatementError(
-                f"--candidate {text[:40]!r}: the loss has the parameters {', '.join(stated.names)}, so say which one "
-                f"it is for: {stated.names[0]}=…"
+                f"--candidate {text.strip()[:40]!r}: the loss has the parameters {', '.join(stated.names)}, so say "
+                f"which one it is for: {stated.names[0]}=…"
             )
         parts = stated.names[0], text
     name = one_name(parts[0], "--candidate")

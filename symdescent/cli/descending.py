@@ -30,7 +30,7 @@ def descend(arguments: argparse.Namespace) -> int:
         table = result.table(arguments.table, arguments.language)
         parts, text = [*parts, table], f"{text}\n\n{table.text()}"
     deliver(arguments, "Descent", parts, text)
-    return exit_code(arguments, result)
+    return exit_code(result)
 
 
 def options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -45,14 +45,11 @@ def descended(stated: Stated, arguments: argparse.Namespace) -> Any:
     return stated.loss.descend(start, stated.data or None, optimizer(arguments), **options(arguments))
 
 
-def exit_code(arguments: argparse.Namespace, result: Any) -> int:
-    """Converged, or as far as it was to go: 0."""
+def exit_code(result: Any) -> int:
+    """Converged, or gone as far as it was to go: 0."""
     if result.status == results.INTERRUPTED:
         return INTERRUPTED
-    sampled = arguments.batch_size is not None or arguments.validation is not None
-    tested = any((arguments.xtol, arguments.ftol, 0 if sampled else 1 if arguments.gtol is None else arguments.gtol))
-    finished = result.status == results.STALE or (result.status == results.STEPS_DONE and not tested)
-    return DONE if result.success or finished else NOT_CONVERGED
+    return DONE if result.success or result.status == results.STALE else NOT_CONVERGED
 
 
 def report(stated: Stated, arguments: argparse.Namespace, result: Any) -> tuple[list[Any], str]:
@@ -61,7 +58,7 @@ def report(stated: Stated, arguments: argparse.Namespace, result: Any) -> tuple[
     method = str(rule).split("\n")[0] if isinstance(rule, UpdateRule) else str(rule)
     start = "start: " + ", ".join(f"{name} = {value:g}" for name, value in stated.start(arguments.start).items())
     notes = []
-    if result.success and not result.nit and not arguments.start:
+    if result.status == results.GRADIENT and not result.nit and not arguments.start:
         notes.append("the gradient is zero at the start, which need not be a minimum: give another --start")
     text = "\n".join([method, start, repr(result), *notes])
     happened = f"{'success' if result.success else 'stopped'} after {result.nit} steps: {result.message}"

@@ -11,18 +11,20 @@ from typing import Any
 import numpy as np
 
 from symdescent.cli.descending import exit_code, options, parameters, write_history
-from symdescent.cli.exits import DONE, NOT_CONVERGED
+from symdescent.cli.exits import DONE, INTERRUPTED, NOT_CONVERGED
 from symdescent.cli.optimizers import optimizer
 from symdescent.cli.output import deliver
 from symdescent.cli.stating import Stated, state
 from symdescent.derivation.page import Paragraph, Table
 from symdescent.descent import result as results
-from symdescent.errors import StatementError
+from symdescent.errors import StatementError, SymdescentError
 from symdescent.optimizers import LBFGS, NelderMead, Newton, UpdateRule
 from symdescent.statement import name_of
 
 MOST_CURVED = 50  # parameters: the Hessian is looked at up to here
 MOST_SIMPLEX = 10
+MOST_STEPS = {Newton: 100, NelderMead: 4000, LBFGS: 1000}
+FINISHED = (results.STEPS_DONE, results.STALE)
 SETTLED = 1e-6  # of the largest gradient that was met: as small as rounding may leave it
 
 
@@ -32,6 +34,8 @@ def fit(arguments: argparse.Namespace) -> int:
     found = best_fit(stated, arguments)
     write_history(arguments, found.descent)
     deliver(arguments, "Fit", *found.report(stated, arguments))
+    if found.descent.status == results.INTERRUPTED:
+        return INTERRUPTED
     return DONE if found.converged else NOT_CONVERGED
 
 
@@ -53,8 +57,10 @@ class Fit:
         method = run.optimizer.name if isinstance(run.optimizer, UpdateRule) else type(run.optimizer).__name__
         starts = f", the best of {self.starts} starts" if self.starts > 1 else ""
         loss = f"loss {run.fun:.10g} ({arguments.reduction} over the samples)"
-        happened = f"{'converged' if self.converged else 'NOT converged'}: {method}, {run.nit} iterations{starts}"
-        reason = f"({run.message})" if run.success or not self.converged else "(no step lowers the loss any more)"
+        ended = "NOT converged" if not self.converged else "done" if run.status in FINISHED else "converged"
+        happened = f"{ended}: {method}, {run.nit} iteration{'' if run.nit == 1 else 's'}{starts}"
+        rounded = run.status == results.NO_STEP and self.converged
+        reason = "(the loss is as small as rounding lets it become)" if rounded else f"({run.message})"
         lines = [f"  {name} = {float(run.params[name]):.10g}" for name in stated.names]
         text = "\n".join([source, *lines, loss, happened, f"  {reason}", *self.notes])
         values = tuple((parameter, float(run.params[name])) for parameter, name in parameters(stated))
@@ -68,7 +74,7 @@ def best_fit(stated: Stated, arguments: argparse.Namespace) -> Fit:
     chosen = optimizer(arguments)
     if chosen is not None or arguments.batch_size is not None or arguments.validation is not None:
         run = stated.loss.descend(stated.start(arguments.start), stated.data, chosen, **options(arguments))
-        return Fit(run, exit_code(arguments, run) == DONE)
+        return Fit(run, exit_code(run) == DONE)
     if arguments.starts < 1:
         raise StatementError(f"--starts {arguments.starts} is no number of starts: give 1 or more")
     return _Search(stated, arguments).best()
@@ -93,8 +99,11 @@ class _Search:
         fits = [self.judged(run, tried) for run in runs]
         if not any(fit.converged for fit in fits):
             begin = min(fits, key=_height).descent.params if fits else self.stated.start(self.arguments.start)
-            others = [self.run(begin, method) for method in self.others()]
-            fits += [self.judged(run, tried) for run in others if run is not None]
+            for method in self.others():
+                run = self.run(begin, method)
+                fits += [] if run is None else [self.judged(run, tried)]
+                if fits and fits[-1].converged:
+                    break
         if not fits:
             raise StatementError("the loss is not finite at any start that was tried: give --start, inside its domain")
         settled = [fit for fit in fits if fit.converged]
@@ -124,7 +133,11 @@ class _Search:
         """Whether the Hessian is the same everywhere."""
         if len(self.stated.names) > MOST_CURVED:
             return False
-        return not self.stated.loss.hessian.free_symbols & set(self.stated.loss.parameters)
+        try:
+            hessian = self.stated.loss.hessian
+        except SymdescentError:
+            return False
+        return not hessian.free_symbols & set(self.stated.loss.parameters)
 
     def others(self) -> Iterator[Any]:
         """Methods for what Newton's does not settle."""
@@ -136,13 +149,15 @@ class _Search:
     def run(self, start: Any, method: Any) -> Any:
         """A descent, or None where it cannot be carried out or meets no finite loss."""
         given = options(self.arguments)
-        given.setdefault("steps", 4000 if isinstance(method, NelderMead) else 300)
+        given.setdefault("steps", MOST_STEPS[type(method)])
         if isinstance(method, NelderMead):
             for name in ("gtol", "xtol", "ftol"):
                 given.pop(name, None)
         else:
             given.setdefault("gtol", self.tolerance(start))
         run = self.stated.loss.descend(start, self.stated.data, method, **given)
+        if run.status == results.INTERRUPTED:
+            raise KeyboardInterrupt
         return run if np.isfinite(run.fun) and np.isfinite(run.x).all() else None
 
     def tolerance(self, start: Any) -> float:
@@ -157,17 +172,27 @@ class _Search:
         largest = float(np.nanmax(norms)) if np.isfinite(norms).any() else 0.0
         small = float(np.max(np.abs(run.jac), initial=0.0)) <= SETTLED * largest
         settled = bool(run.success or (run.status == results.NO_STEP and small))
-        eigenvalues = self.eigenvalues(run) if settled else None
-        notes: tuple[str, ...] = ()
-        if eigenvalues is not None and len(eigenvalues):
-            least, most = float(eigenvalues[0]), float(np.max(np.abs(eigenvalues)))
-            if least < -1e-8 * most and not isinstance(run.optimizer, NelderMead):
-                settled, notes = False, ("this is a saddle point, and no minimum",)
-            elif least <= 1e-12 * most:
-                notes = ("the loss is flat here in some direction: other values fit as well",)
-        return Fit(run, settled, notes, starts)
+        note = ""
+        if settled and isinstance(run.optimizer, Newton):  # what a simplex settles in may be a kink
+            note, settled = self.shape(run)
+        return Fit(run, settled, (note,) if note else (), starts)
 
-    def eigenvalues(self, run: Any) -> Any:
+    def shape(self, run: Any) -> tuple[str, bool]:
+        """What the Hessian tells of the place that was reached, and whether it may be a minimum."""
+        here = self.eigenvalues(run.params)
+        begin = self.eigenvalues({name: float(path[0]) for name, path in run.trajectory.items()})
+        if here is None or begin is None:
+            return "", True
+        least, most = float(here[0]), float(np.max(np.abs(here)))
+        if least < -1e-8 * most:
+            return "this is a saddle point, and no minimum", False
+        if most <= 1e-6 * float(np.max(np.abs(begin))):
+            return "the loss flattens out here: its minimum may lie at infinity", True
+        if least <= 1e-12 * most:
+            return "the loss is flat here in some direction: other values fit as well", True
+        return "", True
+
+    def eigenvalues(self, point: Any) -> Any:
         """The eigenvalues of the Hessian, in rising order; None where there are too many."""
         names = self.stated.names
         if len(names) > MOST_CURVED:
@@ -175,7 +200,7 @@ class _Search:
         columns = []
         for one in names:
             direction = {name: float(name == one) for name in names}
-            product = self.compiled.hessian_vector_product(run.params, direction, self.stated.data)
+            product = self.compiled.hessian_vector_product(point, direction, self.stated.data)
             columns.append([float(product[parameter]) for parameter in self.stated.loss.parameters])
         hessian = np.array(columns)
         return np.linalg.eigvalsh((hessian + hessian.T) / 2) if np.isfinite(hessian).all() else None

@@ -118,11 +118,11 @@ class _Reading:
     def choose(self, columns: Sequence[str]) -> list[str]:
         """The columns that the loss uses; an error where there are none."""
         self.done(columns)
-        found = [name for name in columns if name in self.used and name not in self.taken]
+        found = [name for name in dict.fromkeys(columns) if name in self.used and name not in self.taken]
         if not found:
             raise StatementError(
                 f"the loss uses no column of the file: its names are {', '.join(self.used) or 'none'}, and the "
-                f"columns {', '.join(columns) or 'have none that is unique'}"
+                f"columns {', '.join(columns)}"
             )
         return found
 

@@ -81,14 +81,18 @@ class _Sheet:
             )
 
     def names(self) -> list[str]:
-        """What the columns are called in an expression; "" where the file has that name twice."""
-        written = [name if name.isidentifier() else re.sub(r"\W+", "_", name).strip("_") for name in self.header]
-        return [name if written.count(name) == 1 else "" for name in written]
+        """What the columns are called in an expression."""
+        return [name if name.isidentifier() else re.sub(r"\W+", "_", name).strip("_") for name in self.header]
 
     def columns(self, choose: Callable[[Sequence[str]], Sequence[str]], drop_missing: bool) -> Columns:
         """The chosen columns."""
         known = self.names()
         chosen = {name: known.index(name) for name in choose([name for name in known if name])}
+        for name in chosen:
+            if known.count(name) > 1:
+                raise DataError(
+                    f"{self.file} has {known.count(name)} columns that are named {name}: rename one of them"
+                )
         cells: dict[str, list[float]] = {name: [] for name in chosen}
         rows = left_out = 0
         for row in self.reader:
@@ -116,7 +120,7 @@ class _Sheet:
             return value
         where = f"{self.file}, line {self.reader.line_num + self.skipped}, column {self.header[place]!r}"
         if place >= len(row):
-            raise DataError(f"{where}: the line has {len(row)} cells, and the first line {len(self.header)}")
+            raise DataError(f"{where}: the line has fewer cells ({len(row)}) than the first line ({len(self.header)})")
         if _is_missing(row, place):
             said = f"the cell holds {cell}" if cell else "the cell is empty"
             raise DataError(f"{where}: {said}; fill it in, or leave such rows out with --drop-missing")
