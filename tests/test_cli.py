@@ -686,28 +686,48 @@ def test_pictures_are_written(run, tmp_path, monkeypatch):
 
     drawn = []
 
-    def plot(self, ax=None):
-        drawn.append(self)
-        return Figure().add_subplot() if ax is None else ax
+    def plot(self, at=None, data=None, kind=None, ax=None):
+        drawn.append((self, at, data, kind))
+        return Figure().add_subplot()
+
+    def plot_descent(self, kind=None, ax=None):
+        return plot(self, kind=kind)
 
     monkeypatch.setattr(sd.Loss, "plot", plot, raising=False)
-    monkeypatch.setattr(sd.Descent, "plot", plot, raising=False)
+    monkeypatch.setattr(sd.Descent, "plot", plot_descent, raising=False)
     for suffix, begin in ((".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")):
         path = tmp_path / f"picture{suffix}"
         assert run("plot", "(w - 3)**2", "-o", str(path)) == (0, "", "")
         assert path.read_bytes().startswith(begin)
-        assert isinstance(drawn[-1], sd.Loss)
-    run("plot", "(w - 3)**2", "--start", "w=1", "--learning-rate", "0.1", "-o", str(path))
-    assert isinstance(drawn[-1], sd.Descent) and drawn[-1].trajectory["w"][0] == 1.0
+        assert isinstance(drawn[-1][0], sd.Loss)
+    run("plot", "(w - 3)**2", "--at", "w=2", "--kind", "curve", "-o", str(path))
+    assert drawn[-1][1:] == ({"w": 2.0}, None, "curve")
+    run("plot", "(w - 3)**2", "--start", "w=1", "--learning-rate", "0.1", "--kind", "cost", "-o", str(path))
+    assert drawn[-1][0].trajectory["w"][0] == 1.0 and drawn[-1][3] == "cost"
+    run("plot", "(y - (w*x + b))**2", "--data", "x=1,2,3", "y=2,4,6", "-o", str(path))
+    assert drawn[-1][0].params["w"] == pytest.approx(2.0)  # the fit
     code, _, errors = run("plot", "(w - 3)**2", "-o", str(tmp_path / "picture.bmq"))
     assert code == 2 and "picture.bmq cannot be written" in errors and "png" in errors
+
+
+def test_films_are_written(run, tmp_path, monkeypatch):
+    # a still picture in a .gif
+    class Film:
+        def save(self, path, dpi=110):
+            Path(path).write_text(f"film {dpi}", encoding="utf-8")
+
+    monkeypatch.setattr(sd.Descent, "animate", lambda self, kind=None, ax=None: Film(), raising=False)
+    for suffix in (".gif", ".html"):
+        path = tmp_path / f"film{suffix}"
+        assert run("plot", "(w - 3)**2", "--dpi", "70", "-o", str(path)) == (0, "", "")
+        assert path.read_text(encoding="utf-8") == "film 70"
 
 
 def test_the_page_to_explore_is_written(run, tmp_path, monkeypatch):
     # start and data that do not reach the page
     seen = []
 
-    def explore_html(self, path, start=None, data=None):
+    def explore_html(self, path, start=None, data=None, language="en"):
         seen.append((self, start, data))
         Path(path).write_text("<html>", encoding="utf-8")
 

@@ -32,6 +32,7 @@ examples   symdescent derive "exp(2*y)*sin(x)" --at x=0 y=1
            symdescent fit data.csv --loss "(y - (w*x + b))**2" --parameters w b
            symdescent code "(y - w*x)**2" --samples x y --target c --optimizer adam"""
 
+STARTS = 8
 FIT_EPILOG = """\
 Names of the loss that are columns of the file are samples; the others are parameters, or those of --parameters.
 Without --optimizer, Newton's method is used from several starts; where it does not settle (at kinks), Nelder-Mead
@@ -102,12 +103,17 @@ def _output(made: Any, formats: bool = True) -> None:
     group = made.add_argument_group("the output")
     if formats:
         from symdescent.derivation.page import SUFFIXES
-        from symdescent.derivation.wording import LANGUAGES
 
         told = f"told by the suffix of --output ({', '.join(SUFFIXES)}), else text"
         group.add_argument("--format", choices=sorted(SUFFIXES.values()), help=told)
-        group.add_argument("--language", choices=tuple(LANGUAGES), default="en", help="of rules and phrases (en)")
+        _language(group)
     group.add_argument("-o", "--output", metavar="FILE", help="write there; LaTeX as a document that compiles")
+
+
+def _language(made: Any) -> None:
+    from symdescent.derivation.wording import LANGUAGES
+
+    made.add_argument("--language", choices=tuple(LANGUAGES), default="en", help="of rules and phrases (en)")
 
 
 def _optimizer(made: Any) -> None:
@@ -189,8 +195,8 @@ def _fit(made: Any) -> None:
     made.add_argument("--loss", dest="expression", required=True, metavar="EXPRESSION", help=example)
     _roles(made)
     _descent(made)
-    starts = "from how many points, where no --start is given (8)"
-    made.add_argument("--starts", type=int, default=8, metavar="N", help=starts)
+    starts = f"from how many points, where no --start is given ({STARTS})"
+    made.add_argument("--starts", type=int, default=STARTS, metavar="N", help=starts)
     _history(made)
     _output(made)
 
@@ -206,8 +212,12 @@ def _code(made: Any) -> None:
 
 def _plot(made: Any) -> None:
     _loss(made)
+    _at(made)
     _descent(made)
-    made.add_argument("--dpi", type=int, default=150, metavar="N", help="dots per inch of a .png (150)")
+    kinds = "curve, contours, surface, slice, fit, cost or simplices; else what suits"
+    made.add_argument("--kind", metavar="KIND", help=kinds)
+    made.add_argument("--dpi", type=int, default=150, metavar="N", help="dots per inch (150)")
+    made.set_defaults(starts=STARTS)
     _output(made, formats=False)
 
 
@@ -215,6 +225,7 @@ def _explore(made: Any) -> None:
     _loss(made)
     _start(made)
     _output(made, formats=False)
+    _language(made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +249,10 @@ COMMANDS = {
     "descend": Command("minimise the loss from a start", _descend, "descending"),
     "fit": Command("fit the parameters of a loss to the columns of a CSV file", _fit, "fitting"),
     "code": Command("write a standalone program for loss, gradient and descent", _code, "exporting"),
-    "plot": Command("draw the loss, or a descent on it, to a .png, .svg or .pdf file", _plot, "exporting"),
+    "plot": Command(
+        "draw the loss, a descent on it or a fit: a .png, .svg or .pdf picture, a .gif or .html film",
+        _plot,
+        "exporting",
+    ),
     "explore": Command("write a page on which start, learning rate and optimizer can be tried", _explore, "exporting"),
 }
