@@ -80,6 +80,19 @@ def test_python_runs_the_package():
     )
 
 
+def test_deriving_loads_what_it_needs():
+    # an import at the top of a module that every command shares: an answer must not wait for a compiler or a descent
+    program = """
+import sys
+from symdescent.cli.main import main
+main(["derive", "exp(2*y)*sin(x)"])
+heavy = ("numba", "matplotlib", "scipy", "pandas", "symdescent.descent", "symdescent.codegen", "symdescent.study")
+print([name for name in heavy if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", timeout=120)
+    assert done.stdout.split("\n")[-2] == "[]", done.stderr
+
+
 BAD_INPUT = {  # by the number of REFERENCE.md section 6: arguments, exit code, words of the output or of the error
     "1 keyword": (["derive", "(lambda - 3)**2"], 0, ["2 λ − 6"]),
     "2 code as a name": (["derive", "x*y", "--parameters", "x; import os"], 2, ["'x; import os' is no name"]),
