@@ -10,6 +10,9 @@ from typing import Any
 
 SECONDS = 0.5  # of computing time, so that a busy machine changes nothing; expressions that people write take 0.05
 
+TICK = 0.005
+_INTERRUPTED = ("sympy", "mpmath")  # where the time is lost
+
 
 class OutOfPatience(BaseException):
     """The time is up. No `Exception`, because SymPy catches these in many places and goes on."""
@@ -26,11 +29,13 @@ def patience(seconds: float = SECONDS) -> Iterator[None]:
         return
 
     def stop(number: int, frame: Any) -> None:
-        raise OutOfPatience
+        # not in a destructor or a callback of the garbage collector, from which nothing is raised: at the next tick
+        if frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _INTERRUPTED:
+            raise OutOfPatience
 
     before = signal.signal(signal.SIGVTALRM, stop)
     try:
-        signal.setitimer(signal.ITIMER_VIRTUAL, seconds, 0.05)  # again, in case that a `finally` swallows the first
+        signal.setitimer(signal.ITIMER_VIRTUAL, seconds, TICK)
         yield
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
