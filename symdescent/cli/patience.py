@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 SECONDS = 0.5  # of computing time, so that a busy machine changes nothing; expressions that people write take 0.05
-
-TICK = 0.005
+TICK = 0.005  # until the next try
 _INTERRUPTED = ("sympy", "mpmath")  # where the time is lost
 
 
