@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+import sympy as sp
 
 from symdescent.codegen.program import is_quadratic
 from symdescent.errors import StatementError, SymdescentError
@@ -120,6 +123,9 @@ def _number_of(loss: Loss, parameter: Any) -> str:
 
 
 def _shown(label: str, expression: Any) -> Iterator[str]:
+    """An expression of at most 400 characters; every part of a tree is at least one."""
+    if sum(1 for _ in islice(sp.preorder_traversal(expression), 401)) > 400:
+        return
     try:
         written = _safe(str(expression))
     except RecursionError:  # nested hundreds deep: nobody would read it
