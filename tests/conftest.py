@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -20,3 +21,11 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         del os.environ["SYMDESCENT_CACHE"]
     else:
         os.environ["SYMDESCENT_CACHE"] = before
+
+
+@pytest.fixture(autouse=True)
+def figures() -> Iterator[None]:
+    """Close what a test drew: another one would take it for its own."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")

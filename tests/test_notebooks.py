@@ -28,6 +28,12 @@ def test_notebooks_are_kept_without_outputs(name):
 @pytest.fixture(scope="module")
 def printed():
     """What a notebook prints, and which kinds of results it shows, by its name."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MPLBACKEND", raising=False)  # notebooks show their pictures whatever the shell prefers
+        yield _runner()
+
+
+def _runner():
     done = {}
 
     def run(name):
