@@ -11,10 +11,11 @@ import pytest
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep compiled kernels of the tests out of the user's cache."""
+    """Keep compiled kernels of the tests out of the user's cache; processes that share the tests share them."""
     before = os.environ.get("SYMDESCENT_CACHE")
-    directory = tmp_path_factory.mktemp("cache")
-    directory.chmod(0o700)
+    root = tmp_path_factory.getbasetemp()
+    directory = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "cache"
+    directory.mkdir(mode=0o700, exist_ok=True)
     os.environ["SYMDESCENT_CACHE"] = str(directory)
     yield
     if before is None:

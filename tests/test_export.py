@@ -182,7 +182,7 @@ def with_arrays(text, start, data):
 
 
 def with_numba(text, start, data):
-    name = "generated_by_the_tests"
+    name = f"generated_by_the_tests_{os.getpid()}"
     space = ModuleType(name)
     path = Path(os.environ["SYMDESCENT_CACHE"]) / f"{name}.py"
     path.write_text(text, encoding="utf-8")
