@@ -149,7 +149,13 @@ ENDLESS = ["descend", "(w - 3)**2", "--learning-rate", "1e-9", "--steps", str(10
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
 def test_ctrl_c_tells_what_was_reached():
     # a traceback, or a result that is lost
-    process = subprocess.Popen([script(), *ENDLESS], stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
+    process = subprocess.Popen(
+        [script(), *ENDLESS],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job may have it switched off
+    )
     try:
         time.sleep(3)  # in the descent, or on the way to it: the code is the same
         process.send_signal(signal.SIGINT)
@@ -171,7 +177,11 @@ def test_an_interrupted_descent_is_printed(run, monkeypatch):
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(FirstOrder, "advance", interrupted)
-    code, output, _ = run(*ENDLESS)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job may have it switched off
+    try:
+        code, output, _ = run(*ENDLESS)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert code == 130
     assert "interrupted after" in output and "w = " in output
 
