@@ -167,7 +167,7 @@ def _example(name: str, kind: str, n: int):
         return np.arange(1.0, n + 2)
     if kind == "Stream":
         return chance.stream(7)
-    counts = {"n": n, "k": 1, "points": 4, "seed": 5}
+    counts = {"n": n, "k": 1, "adaptive": 1, "points": 4, "seed": 5}
     numbers = {"slope": -2.0, "value": 50.0, "shrink": 0.5, "c": 1e-4, "initial": 1.0, "tolerance": 1e-10}
     return counts.get(name, numbers.get(name, 0.75)) if kind in ("int", "float") else None
 

@@ -24,7 +24,7 @@ def start(points, losses, counters{data}):
 
 
 @fast
-def simplex(points, losses, steps, xatol, fatol, reflect, expand, contract, shrink, counters, history, simplices{data}):
+def simplex(points, losses, steps, xatol, fatol, adaptive, counters, history, simplices{data}):
     """Move the simplex for a number of steps; it is left in the arrays."""
     n = points.shape[1]
     centre = np.empty(n)
@@ -48,7 +48,7 @@ def simplex(points, losses, steps, xatol, fatol, reflect, expand, contract, shri
             counters[{DONE}] = 1
             break
         counters[{VALUES}] += move(
-            points, losses, n, reflect, expand, contract, shrink, centre, tried, other{data}
+            points, losses, n, adaptive, centre, tried, other{data}
         )
         step += 1
         counters[{STEPS}] += 1
@@ -57,7 +57,7 @@ def simplex(points, losses, steps, xatol, fatol, reflect, expand, contract, shri
 _PLACES = {"STEPS": STEPS, "VALUES": VALUES, "DONE": DONE, "ROWS": ROWS, "DUE": DUE, "STRIDE": STRIDE}
 _METHOD = needed(["begin", "width", "spread", "move"])
 _RESERVED = (
-    *("x", "points", "losses", "steps", "xatol", "fatol", "reflect", "expand", "contract", "shrink", "counters"),
+    *("x", "points", "losses", "steps", "xatol", "fatol", "adaptive", "counters"),
     *("history", "simplices", "n", "centre", "tried", "other", "step", "row", "wide", "start", "simplex", "value_at"),
     *("run", *_METHOD, *TABLE_ARGUMENTS),
 )

@@ -81,14 +81,10 @@ class Simplex(Runner):
                 return
         if self.counters[code.ROWS] == len(self.history):
             thin(self.counters, PLACES, (self.history, self.simplices))
-        n, optimizer = self.points.shape[1], self.optimizer
-        factors = (1.0, 2.0, 0.5, 0.5)
-        if optimizer.adaptive:
-            factors = (1.0, 1 + 2 / n, 0.75 - 1 / (2 * n), 1 - 1 / n)
+        chosen = self.optimizer.xatol, self.optimizer.fatol, int(self.optimizer.adaptive)
         kernels.call(
-            module.simplex, self.points, self.losses, steps, optimizer.xatol, optimizer.fatol, *factors, self.counters,
-            self.history, self.simplices, *data,
-        )  # fmt: skip
+            module.simplex, self.points, self.losses, steps, *chosen, self.counters, self.history, self.simplices, *data
+        )
         if self.counters[code.DONE]:
             self.status = results.CONTRACTED
         elif self.losses[0] < -1e300:

@@ -186,8 +186,6 @@ class NewtonDescent(Stepped):
         """Along Newton's direction, by a fixed step or one that is found."""
         newton: Newton = self.optimizer
         hessian = self.objective.hessian(self.x)
-        if not np.isfinite(hessian).all():
-            return None
         direction, find = np.empty(len(self.x)), downward_direction if newton.definite else plain_direction
         if not find(arrays, hessian, self.jac, len(self.x), newton.damping, direction):
             return None

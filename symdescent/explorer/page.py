@@ -28,15 +28,7 @@ _SCRIPTS = ("numbers.js", "run.js", "pictures.js", "landscape.js", "controls.js"
 
 
 def explore_html(
-    loss: Loss,
-    path: str | Path,
-    start: Any = None,
-    data: Any = None,
-    optimizers: Any = None,
-    *,
-    ranges: Mapping[Any, Any] | None = None,
-    steps: int = 50,
-    language: str = "en",
+    loss: Loss, path: str | Path, start: Any = None, data: Any = None, optimizers: Any = None, **options: Any
 ) -> Path:
     r"""Write a page in which the descent can be explored in a browser, and return its path. See `page`.
 
@@ -51,7 +43,7 @@ def explore_html(
     True
     """
     path = Path(path)
-    text = page(loss, start, data, optimizers, ranges=ranges, steps=steps, language=language)
+    text = page(loss, start, data, optimizers, **options)
     path.write_text(text, encoding="utf-8")
     return path
 

@@ -131,17 +131,14 @@ for t in range(steps):
     far = spread(losses, n)
     if wide <= xatol and far <= fatol:
         break
-    move(loss, points, losses, n, reflect, expand, contract, shrink, centre, tried, other)
+    move(loss, points, losses, n, adaptive, centre, tried, other)
 for k in range(n):
     x[k] = points[0, k]
 """
-_FACTORS = "reflect = 1.0\nexpand = 2.0\ncontract = 0.5\nshrink = 0.5\n"
-_ADAPTIVE = "reflect = 1.0\nexpand = 1.0 + 2.0 / n\ncontract = 0.75 - 1.0 / (2 * n)\nshrink = 1.0 - 1.0 / n\n"
 
 
 def _nelder_mead(optimizer: NelderMead) -> str:
-    factors = _ADAPTIVE if optimizer.adaptive else _FACTORS
-    return f"xatol = {optimizer.xatol!r}\nfatol = {optimizer.fatol!r}\n{factors}{_SIMPLEX}"
+    return f"xatol = {optimizer.xatol!r}\nfatol = {optimizer.fatol!r}\nadaptive = {int(optimizer.adaptive)}{_SIMPLEX}"
 
 
 _RANDOM = """

@@ -73,15 +73,19 @@ def move(
     points: Points,
     losses: Losses,
     n: int,
-    reflect: float,
-    expand: float,
-    contract: float,
-    shrink: float,
+    adaptive: int,
     centre: Vector,
     tried: Vector,
     other: Vector,
 ) -> int:
-    """Reflect the worst point at the centre of the others, and expand, contract or shrink; how many losses it took."""
+    """Reflect the worst point at the centre of the others, and expand, contract or shrink; how many losses it took.
+
+    The factors are 1, 2, 1/2 and 1/2; adaptive (1) to the number of parameters 1, 1 + 2/n, 3/4 - 1/(2n) and 1 - 1/n.
+    """
+    reflect = 1.0
+    expand = 1.0 + 2.0 / n if adaptive == 1 else 2.0
+    contract = 0.75 - 1.0 / (2 * n) if adaptive == 1 else 0.5
+    shrink = 1.0 - 1.0 / n if adaptive == 1 else 0.5
     for j in range(n):
         total = 0.0
         for k in range(n):
