@@ -177,3 +177,22 @@ def test_all_that_is_called_is_known():
     known = {*library(), "maximum", "abs", "max", "min", "range", "float"}
     for function in library().values():
         assert {name for name in calls(function) if "." not in name} <= known | {"stream"}
+
+
+def test_the_condition_of_armijo_asks_for_a_share_of_the_slope():
+    # (1 - 2t)² ≤ 1 - 4ct holds up to t = 1 - c; without the slope, t = 1 would do
+    class Square:
+        def value(self, x):
+            return float(x[0] ** 2)
+
+    x, direction = np.array([1.0]), np.array([-2.0])
+    found = [line.backtracking(Square(), algebra, x, direction, 1, 1.0, -4.0, 1.0, 0.5, c) for c in (0.7, 0.4, 1e-4)]
+    assert found == [0.25, 0.5, 0.5]
+
+
+def test_a_hessian_that_bends_down_is_raised_past_its_least_diagonal():
+    # λ = 2 · 10⁻³ + 2 for diag(-2, 1), whose largest entry is 2
+    direction = np.empty(2)
+    for by in (algebra, arrays):
+        assert newton.downward_direction(by, np.diag([-2.0, 1.0]), np.array([1.0, 1.0]), 2, 0.0, direction) == 1
+        np.testing.assert_allclose(direction, [-1 / 0.002, -1 / 3.002], rtol=1e-9)

@@ -110,9 +110,7 @@ def sign_changes(equation: Any, unknown: Any, low: float = -10.0, high: float = 
                 )
             except (ValueError, ZeroDivisionError):
                 continue
-            if (
-                root == 0 and function(root) != 0
-            ):  # too small for the tolerance: a decimal 0 would be taken for a solution
+            if root == 0 and function(root) != 0:  # below the tolerance: 0 would be taken for a solution
                 root = -function(root) / mpmath.diff(function, root)
             if abs(function(root)) < mpmath.mpf(10) ** -25 and a - 1e-9 <= root <= b + 1e-9:  # and no jump
                 found.append(sp.Float(root, 30))
